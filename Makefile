@@ -1,0 +1,33 @@
+# Everything runs in .venv, which is made when it is needed and only then.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check clean
+
+demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
+	$(BIN)/glint fit --config configs/demo.yaml
+	$(BIN)/glint validate --config configs/demo.yaml --ckpt_path best
+	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best
+	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best \
+		--text "The nurse called the lawyer on Monday." \
+		--text_pair "On Monday, the lawyer was called by the nurse."
+
+test: $(INSTALLED)  ## the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The constraints pin torch: a plain newer torch pulls gigabytes of CUDA packages.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,benchmark,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,142 @@
+"""`metrics.json`: what a run achieved and what it cost."""
+
+import json
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from callbacks.training_log import TrainingLog, peak_memory_mb
+
+PACKAGES = ("glint-text", "torch", "lightning", "transformers", "datasets", "torchmetrics")
+
+
+class RunSummary(Callback):
+    """Writes `metrics.json` into the run's folder after each validation and at the end.
+
+    Its keys: ``best`` and ``last`` (validation metrics with ``step`` and ``epoch``), ``history``,
+    ``steps``, ``epochs``, ``seconds`` (training and validation, over all resumes),
+    ``train_samples_per_second``, ``train_tokens_per_second``, ``padding_share``,
+    ``peak_memory_mb``, ``parameters``, ``device``, ``precision``, ``seed``, ``versions``. At the
+    end the configuration and the best metrics go to TensorBoard's HParams tab.
+
+    Args:
+        monitor: The metric by which ``best`` is chosen; higher is better.
+        configuration: Flat options for the HParams tab; the module's by default.
+    """
+
+    def __init__(
+        self, monitor: str = "val/score", configuration: dict[str, Any] | None = None
+    ) -> None:
+        self.monitor = monitor
+        self.configuration = configuration
+        self.history: list[dict[str, Any]] = []
+        self._seconds_before = 0.0
+        self._start = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Validations and seconds so far."""
+        return {"history": self.history, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the saved history."""
+        self.history = state_dict["history"]
+        self._seconds_before = state_dict["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the fit so far, over all resumes."""
+        return self._seconds_before + time.monotonic() - self._start
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Metrics of the best validation; empty before the first."""
+        return max(
+            self.history, key=lambda entry: float(entry.get(self.monitor, "-inf")), default={}
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._start = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember the metrics, and write."""
+        if trainer.sanity_checking or (not trainer.training and trainer.state.fn != "fit"):
+            return
+        self._remember(trainer)
+        self._write(trainer, pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the last time, and fill the HParams tab."""
+        self._write(trainer, pl_module)
+        logger = trainer.logger
+        if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero and self.best:
+            metrics = {k: v for k, v in self.best.items() if "/" in k}
+            options = self.configuration or dict(pl_module.hparams)
+            flat = {k: v for k, v in options.items() if isinstance(v, int | float | str | bool)}
+            logger.log_hyperparams(flat, {f"hp/{k}": v for k, v in metrics.items()})
+            logger.save()
+
+    def _remember(self, trainer: Trainer) -> None:
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.startswith("train/")
+        }
+        place = {"step": trainer.global_step, "epoch": trainer.current_epoch}
+        self.history.append({**place, **metrics})
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folder = trainer.log_dir  # every process must ask
+        fast_dev_run: Any = getattr(trainer, "fast_dev_run", False)
+        if folder is None or not trainer.is_global_zero or fast_dev_run:
+            return
+        target = Path(folder) / "metrics.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".json.unfinished")
+        unfinished.write_text(json.dumps(self._summary(trainer, pl_module), indent=2) + "\n")
+        unfinished.replace(target)
+
+    def _summary(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        log = next((c for c in trainer.callbacks if isinstance(c, TrainingLog)), TrainingLog())  # type: ignore[attr-defined]
+        elapsed = max(log.seconds, 1e-9)
+        task = getattr(pl_module, "task", None)
+        return {
+            "task": getattr(task, "name", None),
+            "model": getattr(pl_module, "model_name_or_path", type(pl_module).__name__),
+            "best": self.best,
+            "last": self.history[-1] if self.history else {},
+            "steps": trainer.global_step,
+            "epochs": trainer.current_epoch,
+            "seconds": round(self.seconds, 3),
+            "train_samples_per_second": round(log.samples / elapsed, 3),
+            "train_tokens_per_second": round(log.tokens / elapsed, 1),
+            "padding_share": round(log.padding_share, 4),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+            "parameters": sum(p.numel() for p in pl_module.parameters()),
+            "device": str(trainer.strategy.root_device),
+            "devices": trainer.world_size,
+            "precision": str(trainer.precision),
+            "seed": _seed(),
+            "python": platform.python_version(),
+            "versions": {name: _version(name) for name in PACKAGES},
+            "history": self.history,
+        }
+
+
+def _seed() -> int | None:
+    import os
+
+    seed = os.environ.get("PL_GLOBAL_SEED")
+    return int(seed) if seed else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

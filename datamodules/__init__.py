@@ -1,0 +1,7 @@
+"""LightningDataModules: GLUE and a user's own files."""
+
+from datamodules.glue import GLUEDataModule
+from datamodules.text_datamodule import TextDataModule
+from datamodules.text_files import TextFilesDataModule
+
+__all__ = ["GLUEDataModule", "TextDataModule", "TextFilesDataModule"]

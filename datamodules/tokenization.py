@@ -1,0 +1,124 @@
+"""Tokenize a split once and keep the result on disk, in the `datasets` cache."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.batch_sampler import RowKey
+from lightning_app.task import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+    from transformers import PreTrainedTokenizerBase
+
+LabelEncoder = Callable[[Sequence[Any], int], list[Any]]
+"""From values of the label column, and the number of the first of these rows, to class numbers,
+floats, or lists of 0 and 1."""
+
+TOKENIZATION_VERSION = "1"
+"""Part of the cache key: raise it when what `tokenize` writes changes."""
+
+
+class TokenizedRows:
+    """Tokenized rows of a split, or of a part of it, for a `DataLoader`.
+
+    Args:
+        table: ``input_ids``, maybe ``token_type_ids``, ``labels``; ``length`` and ``truncated``.
+        rows: The rows of ``table`` that belong; all by default.
+    """
+
+    def __init__(self, table: "Dataset", rows: npt.NDArray[np.int64] | None = None) -> None:
+        self.table = table
+        self.rows = rows
+        keys = ("input_ids", "token_type_ids", "labels")
+        self._columns = [key for key in keys if key in table.column_names]
+
+    def __len__(self) -> int:
+        return len(self.table) if self.rows is None else len(self.rows)
+
+    def __getitems__(self, keys: Sequence[RowKey]) -> list[dict[str, Any]]:
+        """Fetch the rows of one batch."""
+        places = [place if self.rows is None else int(self.rows[place]) for place, _ in keys]
+        columns = self.table[places]
+        rows = [{key: columns[key][i] for key in self._columns} for i in range(len(places))]
+        for row, place, (_, weight) in zip(rows, places, keys, strict=True):
+            row.update(index=place, row_weight=weight)
+        return rows
+
+    def __getitem__(self, key: RowKey) -> dict[str, Any]:
+        return self.__getitems__([key])[0]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """Tokens of each row, ``[rows]``."""
+        return self.column("length").astype(np.int32)
+
+    @property
+    def num_truncated(self) -> int:
+        """Rows that did not fit into the maximum length."""
+        return int(self.column("truncated").sum())
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One column of plain numbers, ``[rows]``."""
+        values = np.asarray(self.table.data.column(name))
+        return values if self.rows is None else values[self.rows]
+
+
+def tokenize_split(
+    raw: "Dataset | IterableDataset",
+    tokenizer: "PreTrainedTokenizerBase",
+    task: Task,
+    max_seq_length: int,
+    encode_labels: LabelEncoder | None,
+    description: str,
+) -> "Dataset | IterableDataset":
+    """Tokenize ``raw`` in batches; a second call with the same arguments reads the cache.
+
+    Args:
+        raw: The text and labels.
+        tokenizer: A fast tokenizer.
+        task: Names the text and label columns.
+        max_seq_length: Longer rows are cut, the longer of two texts first.
+        encode_labels: From the label column's values to class numbers or floats; None leaves
+            labels out.
+        description: Text of the progress bar.
+    """
+
+    def tokenize(batch: Mapping[str, Sequence[Any]], rows: Sequence[int]) -> dict[str, list[Any]]:
+        texts = [batch[column] for column in task.text_columns]
+        encoded = tokenizer(*texts, truncation=True, max_length=max_seq_length)
+        out = {k: v for k, v in encoded.items() if k in ("input_ids", "token_type_ids")}
+        out["length"] = [len(ids) for ids in encoded["input_ids"]]
+        out["truncated"] = [bool(e.overflowing) for e in encoded.encodings]
+        if encode_labels is not None:
+            out["labels"] = encode_labels(batch[task.label_column], rows[0])
+        return out
+
+    options: dict[str, Any] = {
+        "batched": True,
+        "with_indices": True,
+        "remove_columns": raw.column_names,
+    }
+    if not hasattr(raw, "_fingerprint"):
+        return raw.map(tokenize, **options)
+    key = _cache_key(raw._fingerprint, tokenizer, task, max_seq_length, encode_labels is not None)
+    return raw.map(tokenize, new_fingerprint=key, desc=description, batch_size=1000, **options)
+
+
+def _cache_key(
+    fingerprint: str,
+    tokenizer: "PreTrainedTokenizerBase",
+    task: Task,
+    max_seq_length: int,
+    with_labels: bool,
+) -> str:
+    # `datasets` would hash the tokenizer object, whose state changes with its first use.
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    backend.update(truncation=None, padding=None)
+    parts = [TOKENIZATION_VERSION, fingerprint, backend, task.as_plain(), max_seq_length]
+    text = json.dumps([*parts, with_labels], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,89 @@
+"""Entry point of `glint` and `python -m lightning_app`.
+
+Heavy imports happen after the command is known, so that `glint --help` answers at once.
+"""
+
+import os
+import sys
+
+from lightning_app import __version__
+from lightning_app.errors import InputError
+
+COMMANDS = {
+    "fit": "fine-tune a model on a GLUE task or on your own files",
+    "validate": "score a checkpoint on the validation set",
+    "test": "score a checkpoint on a labelled test file",
+    "predict": "write predictions (GLUE's submission files), or answer --text",
+}
+
+USAGE = """\
+usage: glint COMMAND [--config FILE]... [--OPTION VALUE]...
+
+Fine-tune transformer text classifiers on GLUE and your own data.
+
+commands:
+{commands}
+
+first steps:
+  glint fit --config configs/demo.yaml          offline: embedded model and data, minutes
+  glint fit --config configs/mrpc.yaml          bert-base-uncased on GLUE MRPC from the hub
+  glint fit --config configs/mrpc.yaml --print_config      all options and their values
+  glint COMMAND --help                          all options of a command
+  tensorboard --logdir runs                     watch
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 for success, 2 for a mistake of the user's."""
+    if argv is not None:
+        sys.argv[1:] = argv
+    command = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if command in ("-h", "--help", "help"):
+        return _say(_usage(), 0)
+    if command == "--version":
+        return _say(f"glint {__version__}\n", 0)
+    if command not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        return _complain(f"Expected a command ({known}), got {command!r}; see `glint --help`.")
+    return _run(command)
+
+
+def _run(command: str) -> int:
+    from lightning_app.allocator import keep_large_blocks
+
+    keep_large_blocks()
+    # A console script has the folder of the script on the path, not the working directory, where
+    # users keep their callbacks. At the end, so that it never shadows a package.
+    if os.getcwd() not in sys.path:  # noqa: PTH109
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from lightning_app.cli import GlintCLI
+    from lightning_app.quiet import silence_noise
+
+    silence_noise()
+    try:
+        GlintCLI(command)
+    except (InputError, MisconfigurationException) as error:
+        return _complain(str(error))
+    return 0
+
+
+def _usage() -> str:
+    return USAGE.format(
+        commands="\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+    )
+
+
+def _say(text: str, code: int) -> int:
+    sys.stdout.write(text)
+    return code
+
+
+def _complain(sentence: str) -> int:
+    sys.stderr.write(f"glint: {sentence}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

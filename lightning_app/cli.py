@@ -1,0 +1,230 @@
+"""`fit`, `validate`, `test` and `predict`: LightningCLI with Glint's module, data and callbacks."""
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+
+from callbacks import (
+    FiniteLoss,
+    PredictionWriter,
+    RandomState,
+    RunCheckpoint,
+    RunSummary,
+    TrainingLog,
+    ValidationPictures,
+)
+from datamodules import GLUEDataModule, TextDataModule
+from lightning_app.checkpoint import read_glint_checkpoint
+from lightning_app.checkpoint_io import AtomicCheckpointIO
+from lightning_app.errors import InputError
+from lightning_app.run_folder import DEFAULT_ROOT, RunFolder, find_checkpoint
+from modules import TextClassifier
+
+RUN_VERSION = "GLINT_RUN_VERSION"
+"""Environment variable by which the first process tells the others the number of the run."""
+
+TRAINER_DEFAULTS = {
+    "max_epochs": 3,
+    "log_every_n_steps": 20,
+    "use_distributed_sampler": False,  # our samplers know rank and world size
+}
+
+
+class GlintCLI(LightningCLI):
+    """The command line of a LightningModule and a LightningDataModule, for one command.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``; only its parser is built, which
+            makes `--help` four times as fast.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.checkpoint: Path | None = None
+        self.run_folder: RunFolder | None = None
+        super().__init__(
+            TextClassifier,
+            TextDataModule,
+            subclass_mode_data=True,
+            save_config_callback=SaveConfigCallback if command == "fit" else None,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=42,
+            auto_configure_optimizers=False,
+            parser_kwargs={"prog": "glint"},
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one command that was asked for."""
+        return {self.command: LightningCLI.subcommands()[self.command]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options beside trainer, model and data."""
+        parser.add_argument(
+            "--name",
+            type=str | None,
+            default=None,
+            help="Name of the run, and of its folder; by default the task's.",
+        )
+        parser.set_defaults({"data": {"class_path": "datamodules.GLUEDataModule"}})
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ValidationPictures, "pictures")
+        parser.add_lightning_class_args(PredictionWriter, "predictions")
+        if self.command == "predict":
+            parser.add_argument("--text", type=str | None, default=None, help="A text to classify.")
+            parser.add_argument(
+                "--text_pair", type=str | None, default=None, help="The second text of a pair."
+            )
+
+    def _parse_ckpt_path(self) -> None:
+        """Options are the YAML's and the command line's, never the checkpoint's."""
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint and the run's folder."""
+        config = self.config[self.command]
+        root = Path(config.trainer.default_root_dir or DEFAULT_ROOT)
+        name = config.name or _default_name(config.data)
+        wanted = config.get("ckpt_path")
+        self.checkpoint = find_checkpoint(wanted, root, name)
+        config["ckpt_path"] = None if self.checkpoint is None else str(self.checkpoint)
+        if wanted is not None and self.checkpoint is None:
+            self._no_checkpoint_yet(root / name)
+        if self.command == "fit" and not config.trainer.fast_dev_run:
+            self.run_folder = self._run_folder(root, name, wanted)
+
+    @cached_property
+    def checkpoint_contents(self) -> dict[str, Any]:
+        """What the chosen checkpoint holds."""
+        assert self.checkpoint is not None
+        return read_glint_checkpoint(self.checkpoint)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add Glint's logger, checkpoints and callbacks; give the model the checkpoint's shape."""
+        config = self.config[self.command]
+        kwargs = {**kwargs, "logger": self._logger(config.trainer.logger)}
+        kwargs["plugins"] = [*_as_list(self._get(self.config_init, "trainer").get("plugins"))]
+        kwargs["plugins"].append(AtomicCheckpointIO())
+        # What is saved must not resume by itself when it is used again.
+        config["ckpt_path"] = None
+        if self.checkpoint is not None:
+            self.model.adopt(self.checkpoint_contents)
+            del self.checkpoint_contents  # free its memory
+        return super().instantiate_trainer(**kwargs)
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        ours = [
+            FiniteLoss(),
+            TrainingLog(),
+            RunSummary(configuration=_flat(self.config[self.command].as_dict())),
+            RandomState(),
+        ]
+        return super()._instantiate_trainer(config, [*callbacks, *ours])
+
+    def validate(self, **kwargs: Any) -> None:
+        """Score the checkpoint, or the model as it comes, on the validation set."""
+        if self.checkpoint is None:
+            rank_zero_info("No `--ckpt_path`: the pretrained model is scored with a new head.")
+        self.trainer.validate(**kwargs)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Answer `--text`, or write the prediction files."""
+        if self.checkpoint is None:
+            raise InputError(
+                "Expected `--ckpt_path` for predictions, got None: a checkpoint of `glint fit`,"
+                " `last` or `best`."
+            )
+        text, pair = (self._get(self.config, key) for key in ("text", "text_pair"))
+        if text is not None:
+            self._answer(text, pair)
+            return
+        self.trainer.predict(**{**kwargs, "return_predictions": False})
+
+    def after_fit(self) -> None:
+        """Say what came out and what to do next."""
+        if self.run_folder is None or not self.trainer.is_global_zero:
+            return
+        folder = self.run_folder.path
+        summary = next(c for c in self.trainer.callbacks if isinstance(c, RunSummary))  # type: ignore[attr-defined]
+        score = summary.best.get(summary.monitor)
+        best = f"best {summary.monitor} {score:.4f}" if score is not None else "not validated"
+        sys.stdout.write(
+            f"\n{best} after {self.trainer.global_step} steps, {summary.seconds:.0f} s: {folder}\n"
+            f"next: glint predict --config {folder}/config.yaml"
+            f" --ckpt_path {folder}/checkpoints/best.ckpt\n"
+            f"      tensorboard --logdir {self.run_folder.root}\n"
+        )
+
+    def _answer(self, text: str, pair: str | None) -> None:
+        model = TextClassifier.load_from_checkpoint(self.checkpoint)
+        answer = model.classify([text], None if pair is None else [pair])[0]
+        if "label" not in answer:
+            sys.stdout.write(f"{answer['score']:.3f}\n")
+            return
+        sys.stdout.write(f"{answer['label']}\n")
+        for name, score in sorted(answer["scores"].items(), key=lambda item: -item[1]):
+            sys.stdout.write(f"  {name:<20} {score:.3f}\n")
+
+    def _no_checkpoint_yet(self, folder: Path) -> None:
+        if self.command != "fit":
+            raise InputError(f"Expected a whole checkpoint under {folder}, but there is none yet.")
+        rank_zero_info(f"No whole checkpoint under {folder} yet: starting from the beginning.")
+
+    def _run_folder(self, root: Path, name: str, wanted: str | None) -> RunFolder:
+        if self.checkpoint is not None and wanted == "last":
+            return RunFolder.of_checkpoint(self.checkpoint)
+        if RUN_VERSION in os.environ and _rank() != 0:
+            return RunFolder(root, name, int(os.environ[RUN_VERSION]))
+        run = RunFolder.create(root, name)
+        os.environ[RUN_VERSION] = str(run.version)
+        return run
+
+    def _logger(self, configured: Any) -> Any:
+        if configured not in (None, True) or self.run_folder is None:
+            return self._get(self.config_init, "trainer")["logger"] if self.run_folder else False
+        # Of a run that goes on, events after its checkpoint are written anew.
+        resumed = self.checkpoint is not None and self.run_folder.path in self.checkpoint.parents
+        step = self.checkpoint_contents["global_step"] if resumed else None
+        return TensorBoardLogger(
+            self.run_folder.root,
+            self.run_folder.name,
+            self.run_folder.version,
+            default_hp_metric=False,
+            purge_step=step,
+        )
+
+
+def _rank() -> int:
+    return _get_rank() or 0
+
+
+def _default_name(data: Any) -> str:
+    options = data.get("init_args", {})
+    if data.class_path.rpartition(".")[2] == GLUEDataModule.__name__:
+        return str(options.get("task_name", "mrpc"))
+    file = options.get("train_file")
+    return Path(file).stem if file else "text"
+
+
+def _as_list(plugins: Any) -> list[Any]:
+    if plugins is None:
+        return []
+    return list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            inner = prefix if key == "init_args" else f"{prefix}{key}."
+            flat.update(_flat(value, inner))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

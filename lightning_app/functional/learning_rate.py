@@ -1,0 +1,49 @@
+"""Learning rate schedules as pure functions of the step."""
+
+import math
+from typing import Literal
+
+Shape = Literal["linear", "cosine", "polynomial", "constant", "inverse_square_root"]
+SHAPES: tuple[Shape, ...] = ("linear", "cosine", "polynomial", "constant", "inverse_square_root")
+
+
+def learning_rate_factor(
+    step: int,
+    *,
+    total_steps: int,
+    warmup_steps: int = 0,
+    shape: Shape = "linear",
+    power: float = 2.0,
+    final_factor: float = 0.0,
+) -> float:
+    """Factor on the base learning rate at ``step``.
+
+    Rises linearly from 0 over the warm-up, then falls from 1 to ``final_factor`` at
+    ``total_steps``. ``linear`` is the schedule of BERT (Devlin et al. 2018, arXiv:1810.04805,
+    appendix A.2) and the same as `transformers.get_linear_schedule_with_warmup`;
+    ``inverse_square_root`` is that of Vaswani et al. 2017 (arXiv:1706.03762, section 5.3) without
+    its dependence on the width, and ignores ``final_factor``.
+
+    Args:
+        step: Optimizer steps taken so far, from 0.
+        total_steps: Optimizer steps of the whole run.
+        warmup_steps: Steps of linear rise, 0 for none.
+        shape: What comes after the warm-up.
+        power: Exponent of ``polynomial``.
+        final_factor: Factor at the end, in [0, 1].
+
+    Returns:
+        A factor in [0, 1].
+    """
+    if step < warmup_steps:
+        return step / warmup_steps
+    if shape == "constant":
+        return 1.0
+    if shape == "inverse_square_root":
+        return math.sqrt(max(1, warmup_steps) / max(1, step))
+    left = max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
+    if shape == "cosine":
+        left = (1 + math.cos(math.pi * (1 - left))) / 2
+    elif shape == "polynomial":
+        left = left**power
+    return final_factor + (1 - final_factor) * left

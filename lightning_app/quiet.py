@@ -1,0 +1,16 @@
+"""Keep what others print for their own developers away from our users."""
+
+import logging
+import warnings
+
+
+def silence_noise() -> None:
+    """Drop known messages that ask nothing of the user; each is listed with its reason."""
+    # Lightning 2.6 calls an API of torch that 2.13 has deprecated.
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # An advertisement.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("💡 Tip")

