@@ -1,5 +1,6 @@
 """Lightning callbacks: behaviour that is added to a fit, one class a file."""
 
+from callbacks.cpu_kernels import CPUKernels
 from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_schedule import LearningRateSchedule
@@ -11,6 +12,7 @@ from callbacks.training_log import TrainingLog
 from callbacks.validation_pictures import ValidationPictures
 
 __all__ = [
+    "CPUKernels",
     "FiniteLoss",
     "GradualUnfreezing",
     "LearningRateSchedule",

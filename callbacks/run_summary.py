@@ -1,6 +1,7 @@
 """`metrics.json`: what a run achieved and what it cost."""
 
 import json
+import math
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -55,9 +56,11 @@ class RunSummary(Callback):
     @property
     def best(self) -> dict[str, Any]:
         """Metrics of the best validation; empty before the first."""
-        return max(
-            self.history, key=lambda entry: float(entry.get(self.monitor, "-inf")), default={}
-        )
+        return max(self.history, key=self._score, default={})
+
+    def _score(self, entry: dict[str, Any]) -> float:
+        score = float(entry.get(self.monitor, "-inf"))
+        return score if score == score else -math.inf  # NaN would be the best of all
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""

@@ -91,7 +91,7 @@ def _scatter(values: Tensor, labels: Tensor) -> "Figure":
 
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(labels, values, s=8, alpha=0.4)
+    axes.scatter(labels.numpy(), values.numpy(), s=8, alpha=0.4)
     low, high = float(labels.min()), float(labels.max())
     axes.plot([low, high], [low, high], color="grey", linewidth=1)
     axes.set(xlabel="label", ylabel="prediction", title="Predictions against labels")
@@ -105,7 +105,7 @@ def _confusion_matrix(counts: Tensor, names: tuple[str, ...]) -> "Figure":
     side = 3 + 0.6 * len(names)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     for true in range(len(names)):
         for guess in range(len(names)):
             share = float(shares[true, guess])

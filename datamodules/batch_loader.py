@@ -75,3 +75,4 @@ class BatchLoader:
         if batch >= len(self):  # the epoch was over
             epoch, batch = epoch + 1, 0
         self.batch_sampler.start_at(epoch, batch)
+        self._batches_given = batch

@@ -37,13 +37,15 @@ def _source_digest() -> str:
 
 
 def _write(folder: Path) -> None:
-    from datasets import disable_progress_bars, enable_progress_bars
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+    were_disabled = are_progress_bars_disabled()
     disable_progress_bars()  # 32 files in three seconds
     try:
         _write_tasks(folder)
     finally:
-        enable_progress_bars()
+        if not were_disabled:
+            enable_progress_bars()
 
 
 def _write_tasks(folder: Path) -> None:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 class GLUEDataModule(TextDataModule):
-    """The tasks of GLUE (Wang et al. 2018, arXiv:1804.07461): cola, sst2, mrpc, stsb, qqp, mnli,
-    qnli, rte, wnli, and ax (predicted only, with a model trained on mnli).
+    """The nine tasks of GLUE and its diagnostic set (Wang et al. 2018, arXiv:1804.07461).
+
+    They are cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, and ax, which is only predicted,
+    with a model trained on mnli.
 
     Args:
         task_name: Which task.

@@ -1,5 +1,6 @@
 """What kind of labels a column holds, and their numbers."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +37,10 @@ class Labels:
         """Class number, float, or one 0/1 a label.
 
         Raises:
-            InputError: If the value is not among the labels of the training data.
+            InputError: If the value is not among the labels of the training data, or no number.
         """
         if self.problem_type == "regression":
-            return float(value)
+            return self._target(value, row, source)
         if self.problem_type == "multi_label_classification":
             chosen = {self._number(v, row, source) for v in split_labels(value, self.separator)}
             return [float(i in chosen) for i in range(len(self.names))]
@@ -52,6 +53,18 @@ class Labels:
         kind = "one" if self.problem_type == "single_label_classification" else "several"
         names = ", ".join(self.names[:10]) + (", ..." if len(self.names) > 10 else "")
         return f"Labels in {column!r}: {len(self.names)} classes, {kind} a row: {names}"
+
+    @staticmethod
+    def _target(value: Any, row: int, source: str) -> float:
+        try:
+            target = float(value)
+        except (TypeError, ValueError):
+            target = math.nan
+        if not math.isfinite(target):
+            raise InputError(
+                f"Expected a number in {source}, but row {row + 1} (counting from 1) has {value!r}."
+            )
+        return target
 
     def _number(self, value: Any, row: int, source: str) -> int:
         name = str(value)
@@ -87,7 +100,7 @@ def infer_labels(
 
 
 def _names_of_several(column: pa.ChunkedArray, separator: str | None) -> set[str]:
-    if separator is None and not pa.types.is_string(column.type):
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         column = pc.list_flatten(column)
     values = pc.unique(column).to_pylist()
     return {name for value in values for name in split_labels(value, separator)}
@@ -120,6 +133,7 @@ def _check_numeric(column: pa.ChunkedArray) -> None:
 def _natural(name: str) -> tuple[bool, float, str]:
     """Numbers by value before text, so that 10 follows 9."""
     try:
-        return (False, float(name), name)
+        number = float(name)
     except ValueError:
-        return (True, 0.0, name)
+        number = math.nan
+    return (False, number, name) if math.isfinite(number) else (True, 0.0, name)

@@ -48,6 +48,7 @@ def stratified_part(labels: npt.NDArray[np.generic], num_rows: int, seed: int) -
         seed: Seed of the choice.
     """
     order = stratified_order(labels, seed)
-    # Row i of the order is taken when the running quota passes a whole number.
-    quota = np.arange(len(order) + 1) * num_rows // len(order)
+    # Row i of the order is taken when the running quota passes a whole number. Begun at a half,
+    # the middle of each run of rows is taken; its end would favour high regression targets.
+    quota = (np.arange(len(order) + 1) * num_rows + len(order) // 2) // len(order)
     return np.sort(order[np.diff(quota) > 0])

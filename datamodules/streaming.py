@@ -54,7 +54,8 @@ class StreamingLoader:
         """Choose the epoch's order; a position loaded for another epoch is dropped."""
         if epoch != self.epoch:
             self.epoch = epoch
-            self._start_batch = 0
+            self._start_batch = self._batches_given = 0
+            self._exhausted = False
 
     def __iter__(self) -> Iterator[Batch]:
         self._batches_given, self._start_batch = self._start_batch, 0
@@ -67,16 +68,17 @@ class StreamingLoader:
     def state_dict(self) -> dict[str, Any]:
         """Epoch and batches consumed in it."""
         # Lightning fetches one batch ahead of a loader without a length, to notice the last.
-        ahead = 0 if self._exhausted else 1
+        used = max(self._start_batch, self._batches_given - 1)
         return {
             "epoch": self.epoch + self._exhausted,
-            "batches_given": 0 if self._exhausted else max(0, self._batches_given - ahead),
+            "batches_given": 0 if self._exhausted else used,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next iteration go on where the saved one stood."""
         self.epoch = state["epoch"]
         self._start_batch = state["batches_given"]
+        self._batches_given, self._exhausted = 0, False
 
     def _batches(self) -> Iterator[list[dict[str, Any]]]:
         size = self.batch_size * self.world_size

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from datamodules.batch_loader import BatchLoader
 from datamodules.batch_sampler import EvalBatchSampler, TrainBatchSampler
 from datamodules.collator import PaddingCollator
-from datamodules.splits import fold_rows, stratified_part
+from datamodules.splits import Rows, fold_rows, stratified_part
 from datamodules.streaming import StreamingLoader
 from datamodules.tokenization import LabelEncoder, TokenizedRows, tokenize_split
 from lightning_app.errors import InputError
@@ -150,7 +150,7 @@ class TextDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> list[BatchLoader]:
         """One loader a validation split."""
-        if self._folds() is not None:
+        if self._holds_back():
             return [self._eval_loader(self._held_back_rows())]
         return [self._eval_loader(self._tokenized[split]) for split in self.validation_splits]
 
@@ -165,7 +165,7 @@ class TextDataModule(LightningDataModule, ABC):
     def split_names(self, stage: str) -> tuple[str, ...]:
         """Name of each loader's split, in the order of the loaders."""
         if stage == "validate":
-            return self.validation_splits if self._folds() is None else ("train",)
+            return ("train",) if self._holds_back() else self.validation_splits
         return self.test_splits if stage == "test" else self.predict_splits
 
     def _check_arguments(self) -> None:
@@ -203,7 +203,7 @@ class TextDataModule(LightningDataModule, ABC):
     def _splits_of(self, stage: str) -> tuple[str, ...]:
         if stage == "fit":
             train = () if self.streaming else ("train",)
-            return train if self._folds() is not None else (*train, *self.validation_splits)
+            return train if self._holds_back() else (*train, *self.validation_splits)
         return self.split_names(stage)
 
     def _tokenize(self, split: str, streaming: bool = False) -> Any:
@@ -278,22 +278,25 @@ class TextDataModule(LightningDataModule, ABC):
     def _train_rows(self) -> TokenizedRows:
         rows = self._tokenized["train"]
         chosen = np.arange(len(rows))
-        if (folds := self._folds()) is not None:
-            chosen = fold_rows(self._labels(), *folds, self.data_seed)[0]
+        if self._holds_back():
+            chosen = np.setdiff1d(chosen, self._held_back(self._labels()))
         if self.max_train_rows is not None and self.max_train_rows < len(chosen):
             labels = self._labels()[chosen]
             chosen = chosen[stratified_part(labels, self.max_train_rows, self.data_seed)]
         return rows if len(chosen) == len(rows) else TokenizedRows(rows.table, chosen)
 
     def _held_back_rows(self) -> TokenizedRows:
-        folds = self._folds()
-        assert folds is not None
-        held_back = fold_rows(self._labels(), *folds, self.data_seed)[1]
-        return TokenizedRows(self._tokenized["train"].table, held_back)
+        table = self._tokenized["train"].table
+        return TokenizedRows(table, self._held_back(self._labels()))
 
-    def _folds(self) -> tuple[int, int] | None:
-        """Number of folds and the one that is validated on; None with a validation set."""
-        return None if self.num_folds is None else (self.num_folds, self.fold)
+    def _holds_back(self) -> bool:
+        """Whether validation rows are cut from the training set."""
+        return self.num_folds is not None
+
+    def _held_back(self, labels: Any) -> Rows:
+        """The training rows that are validated on, in ascending order."""
+        assert self.num_folds is not None
+        return fold_rows(labels, self.num_folds, self.fold, self.data_seed)[1]
 
     def _labels(self) -> Any:
         if self.task.problem_type == "multi_label_classification":

@@ -13,6 +13,7 @@ from datamodules.row_checks import (
     check_not_empty,
     check_text,
 )
+from datamodules.splits import Rows, stratified_part
 from datamodules.text_datamodule import TextDataModule
 from datamodules.tokenization import LabelEncoder
 from lightning_app.errors import InputError
@@ -160,6 +161,8 @@ class TextFilesDataModule(TextDataModule):
             raw = load_dataset(kind, data_files=str(path), split="train", **options)
         except Exception as error:  # the readers of `datasets` raise many kinds
             reason = " ".join(str(error.__cause__ or error).split())[:300]
+            if "corresponds to no data" in reason:
+                reason = "it holds no rows"
             raise InputError(f"Expected {path} to be readable as {kind}: {reason}") from error
         self._check_rows(raw, str(path), labelled=split != "test")
         return raw
@@ -183,10 +186,14 @@ class TextFilesDataModule(TextDataModule):
         if self.label_column in raw.column_names:
             check_no_nulls(raw, self.label_column, source, "a label")
 
-    def _folds(self) -> tuple[int, int] | None:
-        if self.num_folds is None and self.files["validation"] is None:
-            return round(1 / self.validation_fraction), 0
-        return super()._folds()
+    def _holds_back(self) -> bool:
+        return self.files["validation"] is None or super()._holds_back()
+
+    def _held_back(self, labels: Any) -> Rows:
+        if self.num_folds is not None:
+            return super()._held_back(labels)
+        num_rows = max(1, round(self.validation_fraction * len(labels)))
+        return stratified_part(labels, num_rows, self.data_seed)
 
     def _find_labels(self) -> Labels:
         if self._labels_found is None:

@@ -56,9 +56,11 @@ def _run(command: str) -> int:
     # users keep their callbacks. At the end, so that it never shadows a package.
     if os.getcwd() not in sys.path:  # noqa: PTH109
         sys.path.append(os.getcwd())  # noqa: PTH109
+    from jsonargparse import ArgumentError
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from lightning_app.cli import GlintCLI
+    from lightning_app.parse_errors import input_error_within, option_sentence
     from lightning_app.quiet import silence_noise
 
     silence_noise()
@@ -66,6 +68,12 @@ def _run(command: str) -> int:
         GlintCLI(command)
     except (InputError, MisconfigurationException) as error:
         return _complain(str(error))
+    except ArgumentError as error:
+        return _complain(option_sentence(str(error), command))
+    except ValueError as error:
+        if (mistake := input_error_within(error)) is None:
+            raise
+        return _complain(str(mistake))
     return 0
 
 

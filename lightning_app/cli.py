@@ -2,7 +2,8 @@
 
 import os
 import sys
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks import (
+    CPUKernels,
     FiniteLoss,
     PredictionWriter,
     RandomState,
@@ -50,6 +52,7 @@ class GlintCLI(LightningCLI):
         self.command = command
         self.checkpoint: Path | None = None
         self.run_folder: RunFolder | None = None
+        self._claim_run_folder: Callable[[], RunFolder | None] = lambda: None
         super().__init__(
             TextClassifier,
             TextDataModule,
@@ -59,7 +62,9 @@ class GlintCLI(LightningCLI):
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=42,
             auto_configure_optimizers=False,
-            parser_kwargs={"prog": "glint"},
+            # Our checkpoints open by themselves, without Lightning's entries in their options.
+            load_from_checkpoint_support=False,
+            parser_kwargs={"prog": "glint", "exit_on_error": False},
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
@@ -98,7 +103,7 @@ class GlintCLI(LightningCLI):
         if wanted is not None and self.checkpoint is None:
             self._no_checkpoint_yet(root / name)
         if self.command == "fit" and not config.trainer.fast_dev_run:
-            self.run_folder = self._run_folder(root, name, wanted)
+            self._claim_run_folder = partial(self._run_folder, root, name, wanted)
 
     @cached_property
     def checkpoint_contents(self) -> dict[str, Any]:
@@ -109,6 +114,7 @@ class GlintCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add Glint's logger, checkpoints and callbacks; give the model the checkpoint's shape."""
         config = self.config[self.command]
+        self.run_folder = self._claim_run_folder()
         kwargs = {**kwargs, "logger": self._logger(config.trainer.logger)}
         kwargs["plugins"] = [*_as_list(self._get(self.config_init, "trainer").get("plugins"))]
         kwargs["plugins"].append(AtomicCheckpointIO())
@@ -121,12 +127,22 @@ class GlintCLI(LightningCLI):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         ours = [
+            CPUKernels(),
             FiniteLoss(),
             TrainingLog(),
             RunSummary(configuration=_flat(self.config[self.command].as_dict())),
             RandomState(),
         ]
         return super()._instantiate_trainer(config, [*callbacks, *ours])
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train; a run that fails before it has written anything leaves no folder."""
+        try:
+            self.trainer.fit(**kwargs)
+        except BaseException:
+            if self.run_folder is not None:
+                self.run_folder.remove_if_empty()
+            raise
 
     def validate(self, **kwargs: Any) -> None:
         """Score the checkpoint, or the model as it comes, on the validation set."""
@@ -155,10 +171,13 @@ class GlintCLI(LightningCLI):
         summary = next(c for c in self.trainer.callbacks if isinstance(c, RunSummary))  # type: ignore[attr-defined]
         score = summary.best.get(summary.monitor)
         best = f"best {summary.monitor} {score:.4f}" if score is not None else "not validated"
+        checkpoint = folder / "checkpoints/best.ckpt"
+        if not checkpoint.is_file():
+            checkpoint = checkpoint.with_name("last.ckpt")
         sys.stdout.write(
             f"\n{best} after {self.trainer.global_step} steps, {summary.seconds:.0f} s: {folder}\n"
             f"next: glint predict --config {folder}/config.yaml"
-            f" --ckpt_path {folder}/checkpoints/best.ckpt\n"
+            f" --ckpt_path {checkpoint}\n"
             f"      tensorboard --logdir {self.run_folder.root}\n"
         )
 

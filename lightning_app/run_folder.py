@@ -43,6 +43,12 @@ class RunFolder:
             else:
                 return run
 
+    def remove_if_empty(self) -> None:
+        """Take the folder away, and the name's, if nothing is in them."""
+        for folder in (self.path, self.path.parent):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
         """The run that wrote ``<root>/<name>/version_N/checkpoints/<file>``."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import eager_mask, sdpa_mask
+from transformers.masking_utils import eager_mask
 
 from modules.dropout import dropped_fraction, is_eager_cpu, keep_mask
 
@@ -32,8 +32,9 @@ def register_attention() -> str:
     kernel without dropout takes 3.5 ms. 4 x 12 x 256: 69 ms before, 30 ms now.
 
     BERT, RoBERTa, DistilBERT, ELECTRA and ALBERT take it; MPNet and DeBERTa have attention of
-    their own (relative positions) and refuse the name. Off the CPU, under ``torch.compile`` and
-    ``torch.export``, and for causal attention it hands over to transformers' ``sdpa``.
+    their own (relative positions), which the name leaves as it is. Off the CPU, under
+    ``torch.compile`` and ``torch.export``, and for causal attention it hands over to
+    transformers' ``sdpa``.
 
     Returns:
         The name for ``from_pretrained(..., attn_implementation=name)`` and
@@ -44,20 +45,10 @@ def register_attention() -> str:
         'glint'
     """
     AttentionInterface.register(ATTENTION_NAME, attention_forward)
-    AttentionMaskInterface.register(ATTENTION_NAME, attention_mask)
+    # Additive, made once a batch (None without padding), and also what models with attention of
+    # their own expect: SDPA's boolean mask would be added to their scores as 0 and 1.
+    AttentionMaskInterface.register(ATTENTION_NAME, eager_mask)
     return ATTENTION_NAME
-
-
-def attention_mask(*args: Any, **kwargs: Any) -> Tensor | None:
-    """Build transformers' mask: additive on the CPU, once a batch; boolean elsewhere.
-
-    Returns:
-        Mask ``[batch, 1, queries, keys]``, or None where no key is padding.
-    """
-    on_cpu = torch.device(kwargs.get("device", "cpu")).type == "cpu"
-    if on_cpu and not torch.compiler.is_compiling() and not kwargs.get("allow_is_causal_skip"):
-        return eager_mask(*args, **kwargs)
-    return sdpa_mask(*args, **kwargs)
 
 
 def attention_forward(

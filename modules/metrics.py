@@ -8,8 +8,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional import (
     accuracy,
+    confusion_matrix,
     f1_score,
-    matthews_corrcoef,
     pearson_corrcoef,
     spearman_corrcoef,
 )
@@ -102,15 +102,31 @@ def _f1(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
 
 
 def _matthews(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
-    return matthews_corrcoef(predicted(logits, task), labels, **_classes(task))
+    """Gorodkin 2004, "Comparing two K-category assignments", equation 8.
+
+    0 where all rows have, or get, one class, as in GLUE's scorer; torchmetrics differs there.
+    """
+    counts = confusion_matrix(predicted(logits, task), labels, **_classes(task)).double()
+    num_rows, true, guessed = counts.sum(), counts.sum(dim=1), counts.sum(dim=0)
+    covariance = counts.trace() * num_rows - true @ guessed
+    variances = (num_rows**2 - true @ true) * (num_rows**2 - guessed @ guessed)
+    return (covariance / variances.clamp(min=1).sqrt()).float()
 
 
 def _pearson(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
-    return pearson_corrcoef(predicted(logits, task).double(), labels.double()).float()
+    return _correlation(pearson_corrcoef, predicted(logits, task), labels)
 
 
 def _spearman(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
-    return spearman_corrcoef(predicted(logits, task).double(), labels.double()).float()
+    return _correlation(spearman_corrcoef, predicted(logits, task), labels)
+
+
+def _correlation(
+    coefficient: Callable[[Tensor, Tensor], Tensor], values: Tensor, labels: Tensor
+) -> Tensor:
+    if values.min() == values.max() or labels.min() == labels.max():
+        return values.new_zeros(())  # undefined; NaN would hide which checkpoint is best
+    return coefficient(values.double(), labels.double()).float()
 
 
 METRICS: dict[str, Callable[[Tensor, Tensor, Task], Tensor]] = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
@@ -18,6 +19,7 @@ from lightning_app.pretrained import (
     tokenizer_from_files,
 )
 from lightning_app.task import Task, check_task_matches
+from modules.acceleration import accelerate
 from modules.architecture import ArchitectureRecord
 from modules.metrics import TaskMetrics
 from modules.objective import Objective
@@ -86,6 +88,7 @@ class TextClassifier(LightningModule):
         self.objective.add("task", self._task_loss)
         self.last_losses: dict[str, Tensor] = {}
         self.validation_metrics: list[TaskMetrics] = []
+        self._first_token_only: RemovableHandle | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._tokenizer_files: dict[str, str] | None = None
 
@@ -109,6 +112,7 @@ class TextClassifier(LightningModule):
         self._tokenizer = None
         if self.network is None or record != self.architecture:
             self.network = record.build().train()
+            self._first_token_only = accelerate(self.network)
         self.architecture = record
 
     def build(self, task: Task) -> None:
@@ -126,13 +130,16 @@ class TextClassifier(LightningModule):
             self.architecture = self.architecture.with_operation(
                 "reinitialize", num_layers=self.reinit_layers
             )
-        self.network.train()
+        self._first_token_only = accelerate(self.network.train())
         self.task = task
 
     def configure_model(self) -> None:
         """Build the network if nothing has yet; safe to call again."""
         if self.network is None:
             self.build(self._data_task())
+        data = getattr(self.trainer, "datamodule", None)
+        if self.network is not None and data is not None:
+            _check_length(self.network, data.max_seq_length)
 
     def setup(self, stage: str) -> None:
         """Check that a checkpoint's task is the data's; make the metrics."""
@@ -148,7 +155,10 @@ class TextClassifier(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The objective's value; each term is kept for the log."""
-        outputs = self(**network_inputs(batch), **self.objective.network_options)
+        options = self.objective.network_options
+        if options and self._first_token_only is not None:
+            self._first_token_only.remove()  # a term reads more than the logits
+        outputs = self(**network_inputs(batch), **options)
         terms = self.objective(batch, outputs)
         loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
         self.last_losses = {name: term.detach() for name, term in terms.items()}
@@ -228,9 +238,7 @@ class TextClassifier(LightningModule):
             **changes: Constructor arguments in place of the saved ones.
         """
         checkpoint = read_glint_checkpoint(checkpoint_path)
-        saved = checkpoint["hyper_parameters"]  # LightningCLI adds names with an underscore
-        options = {name: value for name, value in saved.items() if not name.startswith("_")}
-        model = cls(**{**options, **changes})
+        model = cls(**{**checkpoint["hyper_parameters"], **changes})
         model.adopt(checkpoint)
         model.load_state_dict(checkpoint["state_dict"])
         return model.to(map_location).eval()
@@ -254,8 +262,10 @@ class TextClassifier(LightningModule):
             return_tensors="pt",
         )
         was_training = self.training
-        logits = self.eval()(**network_inputs(encoded.to(self.device))).logits.float()
-        self.train(was_training)
+        try:
+            logits = self.eval()(**network_inputs(encoded.to(self.device))).logits.float()
+        finally:
+            self.train(was_training)
         return [_answer(row, self.task) for row in logits]
 
     def _task_loss(self, batch: dict[str, Any], outputs: Any) -> Tensor:
@@ -336,6 +346,21 @@ def _set_dropout(config: Any, kind: str, value: float | None) -> None:
             f" {config.model_type} configuration has none of {', '.join(names)}."
         )
     setattr(config, present[0], value)
+
+
+def _check_length(network: "PreTrainedModel", max_seq_length: int) -> None:
+    longest = getattr(network.config, "max_position_embeddings", None)
+    positions = getattr(getattr(network.base_model, "embeddings", None), "position_embeddings", None)
+    if not longest:
+        return
+    # RoBERTa and its kin begin to count after the padding.
+    padding = getattr(positions, "padding_idx", None)
+    first = 0 if padding is None else padding + 1
+    if max_seq_length > longest - first:
+        raise InputError(
+            f"Expected `data.max_seq_length` to be at most {longest - first}, the longest input of"
+            f" this {network.config.model_type} model, got {max_seq_length}."
+        )
 
 
 def _check_arguments(

@@ -9,6 +9,7 @@ from transformers import (
     BertConfig,
     DistilBertConfig,
     ElectraConfig,
+    MPNetConfig,
     RobertaConfig,
 )
 
@@ -168,6 +169,16 @@ def test_models_compute_what_they_compute_with_sdpa(name: str) -> None:
         torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-6)
         with torch.no_grad():
             torch.testing.assert_close(model(ids, attention_mask=mask_given).logits, logits)
+
+
+def test_leaves_models_with_their_own_attention_as_they_are() -> None:
+    model = AutoModelForSequenceClassification.from_config(MPNetConfig(**SMALL)).eval()
+    ids = torch.randint(5, 60, (3, 9))
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    expected = model(ids, attention_mask=mask).logits
+    model.config._attn_implementation = register_attention()
+    assert torch.equal(model(ids, attention_mask=mask).logits, expected)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

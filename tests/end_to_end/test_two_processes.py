@@ -1,0 +1,79 @@
+"""Two CPU processes (gloo) compute what one does."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.end_to_end.command import glint, run_folder, tiny_fit
+
+TWO = ("--trainer.strategy=ddp", "--trainer.devices=2")
+NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same global batch of 16, the last batch incomplete (165 rows)."""
+    root = tmp_path_factory.mktemp("runs")
+    fit = tiny_fit(tiny_model, root, *NO_DROPOUT, "--data.max_train_rows=165")
+    glint(*fit, "--name=one", "--data.train_batch_size=16")
+    glint(*fit, "--name=two", "--data.train_batch_size=8", *TWO)
+    return root
+
+
+def test_training_with_the_same_global_batch_agrees(runs: Path) -> None:
+    one, two = (
+        torch.load(run_folder(runs, name) / "checkpoints/last.ckpt") for name in ("one", "two")
+    )
+    assert one["global_step"] == two["global_step"] == 33
+    for name, weights in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-5, atol=1e-6)
+
+
+def test_metrics_of_the_same_weights_are_exactly_equal(runs: Path) -> None:
+    folder = run_folder(runs, "one")
+    history = [
+        json.loads((run_folder(runs, name) / "metrics.json").read_text())["history"]
+        for name in ("one", "two")
+    ]
+    assert [e["val/accuracy"] for e in history[0]] == [e["val/accuracy"] for e in history[1]]
+    printed = [
+        _metric_lines(folder, "--trainer.devices=1"),
+        _metric_lines(folder, *TWO),
+    ]
+    assert len(printed[0]) == 4
+    assert printed[0] == printed[1]
+
+
+def test_predictions_are_equal_and_complete(runs: Path) -> None:
+    folder = run_folder(runs, "one")
+    files = []
+    for devices in (("--trainer.devices=1",), TWO):
+        out = folder / f"predictions{len(files)}"
+        _with_checkpoint("predict", folder, *devices, f"--predictions.output_dir={out}")
+        files.append((out / "MRPC.tsv").read_text())
+    assert files[0] == files[1]
+    assert files[0].splitlines()[0] == "index\tprediction"
+    assert [line.split("\t")[0] for line in files[0].splitlines()[1:]] == [
+        str(i) for i in range(len(files[0].splitlines()) - 1)
+    ]
+
+
+def test_a_killed_run_of_one_process_goes_on_with_two(runs: Path) -> None:
+    folder = run_folder(runs, "one")
+    result = _with_checkpoint(
+        "fit", folder, *TWO, "--trainer.max_epochs=4", "--data.train_batch_size=8", file="last.ckpt"
+    )
+    assert "random states of 1 processes, this run has 2" in result
+
+
+def _metric_lines(folder: Path, *more: str) -> list[str]:
+    output = _with_checkpoint("validate", folder, *more)
+    return sorted(line.strip() for line in output.splitlines() if "val/" in line)
+
+
+def _with_checkpoint(command: str, folder: Path, *more: str, file: str = "best.ckpt") -> str:
+    checkpoint = f"--ckpt_path={folder}/checkpoints/{file}"
+    result = glint(command, f"--config={folder}/config.yaml", checkpoint, *more)
+    return result.stdout + result.stderr
