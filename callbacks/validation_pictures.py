@@ -42,16 +42,19 @@ class ValidationPictures(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         splits = data.split_names("validate")
-        for split, metrics in zip(splits, pl_module.validation_metrics, strict=False):
+        for number, (split, metrics) in enumerate(
+            zip(splits, pl_module.validation_metrics, strict=False)
+        ):
+            name = "val" if number == 0 else f"val_{split.rpartition('_')[2]}"
             index, logits, labels = (rows.cpu() for rows in metrics.computed_rows)
             picture = _picture(logits, labels, metrics.task)
             step = trainer.global_step
             if picture is not None:
-                logger.experiment.add_figure(f"{split}/errors", picture, step)
+                logger.experiment.add_figure(f"{name}/errors", picture, step)
             if self.num_mistakes:
                 rows = worst_rows(logits, labels, metrics.task, self.num_mistakes)
                 text = _table(data.raw_split(split), index, logits, labels, rows, metrics.task)
-                logger.experiment.add_text(f"{split}/most confident mistakes", text, step)
+                logger.experiment.add_text(f"{name}/most confident mistakes", text, step)
 
 
 def worst_rows(logits: Tensor, labels: Tensor, task: Task, count: int) -> list[int]:

@@ -130,7 +130,7 @@ class GlintCLI(LightningCLI):
             CPUKernels(),
             FiniteLoss(),
             TrainingLog(),
-            RunSummary(configuration=_flat(self.config[self.command].as_dict())),
+            RunSummary(configuration=hparams(self.config[self.command].as_dict())),
             RandomState(),
         ]
         return super()._instantiate_trainer(config, [*callbacks, *ours])
@@ -238,12 +238,21 @@ def _as_list(plugins: Any) -> list[Any]:
     return list(plugins) if isinstance(plugins, list | tuple) else [plugins]
 
 
+def hparams(config: dict[str, Any]) -> dict[str, Any]:
+    """What TensorBoard's HParams tab shows: the options that make one run differ from another."""
+    flat = _flat({part: config[part] for part in ("model", "data", "trainer", "seed_everything")})
+    for callback in config["trainer"].get("callbacks") or []:
+        name = callback["class_path"].rpartition(".")[2]
+        flat |= _flat({name: dict(callback.get("init_args") or {})})
+    return {key: value for key, value in flat.items() if not key.endswith("class_path")}
+
+
 def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
             inner = prefix if key == "init_args" else f"{prefix}{key}."
             flat.update(_flat(value, inner))
-        else:
+        elif isinstance(value, int | float | str):
             flat[f"{prefix}{key}"] = value
     return flat

@@ -350,7 +350,8 @@ def _set_dropout(config: Any, kind: str, value: float | None) -> None:
 
 def _check_length(network: "PreTrainedModel", max_seq_length: int) -> None:
     longest = getattr(network.config, "max_position_embeddings", None)
-    positions = getattr(getattr(network.base_model, "embeddings", None), "position_embeddings", None)
+    embeddings = getattr(network.base_model, "embeddings", None)
+    positions = getattr(embeddings, "position_embeddings", None)
     if not longest:
         return
     # RoBERTa and its kin begin to count after the padding.

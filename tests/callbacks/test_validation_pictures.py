@@ -74,7 +74,7 @@ def test_picture_and_mistakes_are_written_after_validation(
     trainer.fit(TextClassifier(tiny_model), datamodule=data)
     logger.experiment.flush()
     written = events(logger.log_dir)
-    assert written.Tags()["images"] == ["validation/errors"] * pictures
+    assert written.Tags()["images"] == ["val/errors"] * pictures
     (tag,) = [tag for tag in written.Tags()["tensors"] if "mistakes" in tag]
     (event,) = written.Tensors(tag)
     lines = event.tensor_proto.string_val[0].decode().split("\n")
