@@ -74,3 +74,8 @@ class Draw:
         while _CHOICE.search(template):
             template = _CHOICE.sub(lambda match: self.choice(match[1].split("|")), template)
         return template
+
+
+def slots(template: str) -> list[str]:
+    """The slots of a template without free choices, in order, each once."""
+    return list(dict.fromkeys(kind + index for kind, index, _ in _SLOT.findall(template)))

@@ -120,3 +120,33 @@ def test_another_folder_gets_the_best_so_far(
         for r in (undisturbed, tmp_path)
     ]
     assert differences(*best) == []
+
+
+def test_a_stream_goes_on_where_it_was_killed(tiny_model: str, tmp_path: Path) -> None:
+    draw = random.Random(3)
+    rows = [
+        f"{' '.join(draw.choices('abcdefgh', k=draw.randint(2, 30)))},{draw.choice('xy')}"
+        for _ in range(200)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "killer.py").write_text(KILLER)
+    fit = [
+        *tiny_fit(tiny_model, tmp_path),
+        "--data=datamodules.TextFilesDataModule",
+        "--data.train_file=rows.csv",
+        "--data.validation_file=rows.csv",
+        "--data.streaming=true",
+        "--data.max_train_rows=null",
+        "--trainer.max_epochs=-1",
+        "--trainer.max_steps=30",
+        "--checkpoint.every_n_steps=1",
+    ]
+    glint(*fit, "--name=undisturbed", cwd=tmp_path)
+    kill = ("--trainer.callbacks+=killer.Killer", "--trainer.callbacks.at=17")
+    assert glint(*fit, *kill, "--name=killed", cwd=tmp_path, expect=None).returncode == -9
+    glint(*fit, "--name=killed", "--ckpt_path=last", cwd=tmp_path)
+    weights = [
+        torch.load(run_folder(tmp_path, name) / "checkpoints/last.ckpt")["state_dict"]
+        for name in ("undisturbed", "killed")
+    ]
+    assert differences(*weights) == []

@@ -1,0 +1,50 @@
+"""What a pretrained and a random network score on each task of the embedded data set.
+
+    python -m benchmarks.embedded_scores
+
+MiniLM-L6 with its weights and with random ones: 3 epochs, batch 16, learning rate 1e-4, 10 %
+warm-up, one seed. Each run is a `glint fit` in `runs/scores`; finished ones are skipped.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.fits import ROOT, Run, add_at_once, execute_all, table
+from lightning_app.pretrained import load_config, load_tokenizer, network_from_config
+
+TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+
+
+def random_model(folder: Path) -> str:
+    """A folder with MiniLM's structure and tokenizer, and random weights."""
+    if not (folder / "config.json").exists():
+        config = load_config("embedded")
+        network_from_config(config.to_dict()).save_pretrained(folder)
+        load_tokenizer("embedded").save_pretrained(folder)
+    return str(folder)
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
+    add_at_once(parser)
+    arguments = parser.parse_args()
+    models = {"pretrained": "embedded", "random": random_model(ROOT / "random-model")}
+    setting = ("--data.train_batch_size=16", "--trainer.max_epochs=3", "--model.learning_rate=1e-4")
+    runs = [
+        Run(
+            f"embedded-{task}-{weights}",
+            "configs/demo.yaml",
+            1,
+            (f"--data.task_name={task}", f"--model.model_name_or_path={model}", *setting),
+        )
+        for task in arguments.tasks
+        for weights, model in models.items()
+    ]
+    execute_all(runs, arguments.at_once)
+    print(table(runs))
+
+
+if __name__ == "__main__":
+    main()
