@@ -1,6 +1,6 @@
 """Look at the rows before anything is trained on them; name the first that is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning_app.errors import InputError
@@ -17,11 +17,18 @@ def check_not_empty(raw: "Dataset", source: str) -> None:
 
 def check_columns(raw: "Dataset", columns: Sequence[str], source: str, argument: str) -> None:
     """Refuse a split that lacks a column; list the columns that it has."""
+    check_names(raw.column_names, columns, source, f" (`{argument}`)")
+
+
+def check_names(
+    present: Collection[str], columns: Sequence[str], source: str, argument: str = ""
+) -> None:
+    """Refuse a source that lacks a column; list the columns that it has."""
     for column in columns:
-        if column not in raw.column_names:
+        if column not in present:
             raise InputError(
-                f"Expected {source} to have the column {column!r} (`{argument}`),"
-                f" but its columns are {', '.join(raw.column_names)}."
+                f"Expected {source} to have the column {column!r}{argument},"
+                f" but its columns are {', '.join(present)}."
             )
 
 

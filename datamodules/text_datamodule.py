@@ -207,15 +207,13 @@ class TextDataModule(LightningDataModule, ABC):
         return self.split_names(stage)
 
     def _tokenize(self, split: str, streaming: bool = False) -> Any:
-        raw: Any = self.raw_split(split)
+        raw: Any = self.raw_stream(split) if streaming else self.raw_split(split)
         encode = self.label_encoder(split)
-        if streaming:
-            raw = self.raw_stream(split)
         text = f"Tokenizing {self.task.name} {split}"
         return tokenize_split(raw, self.tokenizer, self.task, self.max_seq_length, encode, text)
 
     def raw_stream(self, split: str) -> Any:
-        """The rows of a split as a `datasets.IterableDataset`."""
+        """The rows of a split as a `datasets.IterableDataset`; here, of the raw rows' cache."""
         return self.raw_split(split).to_iterable_dataset()
 
     def _report(self, split: str) -> None:

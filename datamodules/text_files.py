@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from lightning.pytorch.utilities import rank_zero_info
 
-from datamodules.label_inference import Labels, infer_labels
+from datamodules.label_inference import MAX_CLASSES, Labels, infer_labels
 from datamodules.row_checks import (
     check_columns,
+    check_names,
     check_no_nulls,
     check_not_empty,
     check_text,
@@ -121,7 +123,8 @@ class TextFilesDataModule(TextDataModule):
 
     def label_encoder(self, split: str) -> LabelEncoder | None:
         """From names to numbers by the training file's labels."""
-        if self.label_column not in self.raw_split(split).column_names:
+        streamed = self.streaming and split == "train"
+        if not streamed and self.label_column not in self.raw_split(split).column_names:
             return None
         labels, source = self._find_labels(), f"{self.files[split] or self.files['train']}"
 
@@ -205,5 +208,21 @@ class TextFilesDataModule(TextDataModule):
         known: Task | None = getattr(self._module(), "task", None)
         if known is not None:  # a checkpoint's labels, in the order of its logits
             return Labels(known.label_names, known.problem_type, self.label_separator)
-        column = self.raw_split("train").data.column(self.label_column)
+        if self.streaming:
+            column = self._streamed_labels()
+        else:
+            column = self.raw_split("train").data.column(self.label_column)
         return infer_labels(column, self.problem_type, self.label_separator)
+
+    def _streamed_labels(self) -> pa.ChunkedArray:
+        """The different labels of the stream; of a regression target, some."""
+        path = str(self._existing_file("train"))
+        seen: dict[str, Any] = {}
+        for batch in self.raw_stream("train").iter(batch_size=10_000):
+            check_names(batch, [*self.text_columns, self.label_column], path)
+            seen.update((repr(label), label) for label in batch[self.label_column])
+            if len(seen) > MAX_CLASSES:
+                break
+        if None in seen.values():
+            raise InputError(f"Expected a label in each row of {path}, but some have none.")
+        return pa.chunked_array([pa.array(list(seen.values()))])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.batch_sampler import RowKey
+from lightning_app.errors import InputError
 from lightning_app.task import Task
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def tokenize_split(
 
     def tokenize(batch: Mapping[str, Sequence[Any]], rows: Sequence[int]) -> dict[str, list[Any]]:
         texts = [batch[column] for column in task.text_columns]
+        _check_all_text(texts, task, rows)
         encoded = tokenizer(*texts, truncation=True, max_length=max_seq_length)
         out = {k: v for k, v in encoded.items() if k in ("input_ids", "token_type_ids")}
         out["length"] = [len(ids) for ids in encoded["input_ids"]]
@@ -107,6 +109,17 @@ def tokenize_split(
         return raw.map(tokenize, **options)
     key = _cache_key(raw._fingerprint, tokenizer, task, max_seq_length, encode_labels is not None)
     return raw.map(tokenize, new_fingerprint=key, desc=description, batch_size=1000, **options)
+
+
+def _check_all_text(texts: Sequence[Sequence[Any]], task: Task, rows: Sequence[int]) -> None:
+    """Rows of a stream are first seen here."""
+    for column, values in zip(task.text_columns, texts, strict=True):
+        for row, value in zip(rows, values, strict=True):
+            if not isinstance(value, str):
+                raise InputError(
+                    f"Expected text in the column {column!r}, but row {row + 1} (counting from 1,"
+                    f" without the header) has {value!r}."
+                )
 
 
 def _cache_key(

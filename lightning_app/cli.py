@@ -199,8 +199,8 @@ class GlintCLI(LightningCLI):
     def _run_folder(self, root: Path, name: str, wanted: str | None) -> RunFolder:
         if self.checkpoint is not None and wanted == "last":
             return RunFolder.of_checkpoint(self.checkpoint)
-        if RUN_VERSION in os.environ and _rank() != 0:
-            return RunFolder(root, name, int(os.environ[RUN_VERSION]))
+        if _rank() != 0:  # under torchrun nothing is told, and the Trainer asks the first process
+            return RunFolder(root, name, int(os.environ.get(RUN_VERSION, 0)))
         run = RunFolder.create(root, name)
         os.environ[RUN_VERSION] = str(run.version)
         return run

@@ -283,3 +283,26 @@ def test_streaming_gives_the_rows_of_the_file(tmp_path: Path, tiny_model: str) -
     for batch in data.train_dataloader():
         found.update(zip(batch["index"].tolist(), batch["labels"].tolist(), strict=True))
     assert found == {i: i % 2 for i in range(20)}
+
+
+def test_a_stream_is_not_cached_and_its_rows_are_checked(tmp_path: Path, tiny_model: str) -> None:
+    rows = labelled(*[i % 2 for i in range(20)])
+    options: dict[str, Any] = {
+        "tokenizer": tiny_model,
+        "validation_file": write(tmp_path / "val.jsonl", rows),
+        "streaming": True,
+        "train_batch_size": 5,
+    }
+    data = module(tmp_path, rows, ".jsonl", **options)
+    data.setup("fit")
+    assert len(list(data.train_dataloader())) == 4
+    assert set(data._raw) == {"validation"}
+    rows[12]["text"] = None
+    broken = module(tmp_path, rows, ".jsonl", **options)
+    broken.setup("fit")
+    with pytest.raises(InputError, match=r"column 'text', but row 13 .* has None"):
+        list(broken.train_dataloader())
+    rows[3]["label"] = None
+    unlabelled = module(tmp_path, rows, ".jsonl", **options)
+    with pytest.raises(InputError, match=r"Expected a label in each row of .*some have none"):
+        unlabelled.setup("fit")
