@@ -20,7 +20,9 @@ from lightning_app.pretrained import (
 )
 from lightning_app.task import Task, check_task_matches
 from modules.acceleration import accelerate
+from modules.answer import answer
 from modules.architecture import ArchitectureRecord
+from modules.base_model import check_length, set_dropout
 from modules.metrics import TaskMetrics
 from modules.objective import Objective
 from modules.parameter_groups import parameter_groups
@@ -121,8 +123,8 @@ class TextClassifier(LightningModule):
         config.id2label = dict(enumerate(task.label_names))
         config.label2id = {name: i for i, name in enumerate(task.label_names)}
         config.problem_type = task.problem_type
-        _set_dropout(config, "hidden_dropout", self.hidden_dropout)
-        _set_dropout(config, "attention_dropout", self.attention_dropout)
+        set_dropout(config, "hidden_dropout", self.hidden_dropout)
+        set_dropout(config, "attention_dropout", self.attention_dropout)
         self.network = load_network(self.model_name_or_path, config)
         self.architecture = ArchitectureRecord.of_config(self.model_name_or_path, config)
         if self.reinit_layers:
@@ -139,7 +141,7 @@ class TextClassifier(LightningModule):
             self.build(self._data_task())
         data = getattr(self.trainer, "datamodule", None)
         if self.network is not None and data is not None:
-            _check_length(self.network, data.max_seq_length)
+            check_length(self.network, data.max_seq_length)
 
     def setup(self, stage: str) -> None:
         """Check that a checkpoint's task is the data's; make the metrics."""
@@ -266,7 +268,7 @@ class TextClassifier(LightningModule):
             logits = self.eval()(**network_inputs(encoded.to(self.device))).logits.float()
         finally:
             self.train(was_training)
-        return [_answer(row, self.task) for row in logits]
+        return [answer(row, self.task) for row in logits]
 
     def _task_loss(self, batch: dict[str, Any], outputs: Any) -> Tensor:
         assert self.task is not None
@@ -319,49 +321,6 @@ class TextClassifier(LightningModule):
 def network_inputs(batch: Mapping[str, Any]) -> dict[str, Tensor]:
     """The part of a batch that the network reads."""
     return {name: batch[name] for name in NETWORK_INPUTS if name in batch}
-
-
-def _answer(logits: Tensor, task: Task) -> dict[str, Any]:
-    if task.problem_type == "regression":
-        return {"score": float(logits[0])}
-    several = task.problem_type == "multi_label_classification"
-    shares = (logits.sigmoid() if several else logits.softmax(-1)).tolist()
-    scores = dict(zip(task.label_names, shares, strict=True))
-    best = max(scores, key=scores.__getitem__)
-    label: Any = [n for n in scores if scores[n] > 0.5] if several else best
-    return {"label": label, "score": scores[best], "scores": scores}
-
-
-def _set_dropout(config: Any, kind: str, value: float | None) -> None:
-    if value is None:
-        return
-    names = {
-        "hidden_dropout": ("hidden_dropout_prob", "dropout"),
-        "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout"),
-    }[kind]
-    present = [name for name in names if hasattr(config, name)]
-    if not present:
-        raise InputError(
-            f"Expected the base model to have a {kind.replace('_', ' ')}, but a"
-            f" {config.model_type} configuration has none of {', '.join(names)}."
-        )
-    setattr(config, present[0], value)
-
-
-def _check_length(network: "PreTrainedModel", max_seq_length: int) -> None:
-    longest = getattr(network.config, "max_position_embeddings", None)
-    embeddings = getattr(network.base_model, "embeddings", None)
-    positions = getattr(embeddings, "position_embeddings", None)
-    if not longest:
-        return
-    # RoBERTa and its kin begin to count after the padding.
-    padding = getattr(positions, "padding_idx", None)
-    first = 0 if padding is None else padding + 1
-    if max_seq_length > longest - first:
-        raise InputError(
-            f"Expected `data.max_seq_length` to be at most {longest - first}, the longest input of"
-            f" this {network.config.model_type} model, got {max_seq_length}."
-        )
 
 
 def _check_arguments(
