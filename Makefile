@@ -24,6 +24,7 @@ check: $(INSTALLED)  ## style and types
 
 # The constraints pin torch: a plain newer torch pulls gigabytes of CUDA packages.
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with the tested versions: a minute or two"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,benchmark,dev]'
