@@ -47,6 +47,12 @@ class RunCheckpoint(ModelCheckpoint):
         self._last_step = 0
         self._last_time = 0.0
         self._just_saved: Path | None = None
+        self._is_first_process = True
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the folder."""
+        super().setup(trainer, pl_module, stage)
+        self._is_first_process = trainer.is_global_zero
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -94,8 +100,9 @@ class RunCheckpoint(ModelCheckpoint):
             super().load_state_dict(state_dict)
         elif best.is_file() and self.dirpath is not None:
             here = Path(self.dirpath) / best.name
-            here.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(best, here)
+            if self._is_first_process:
+                here.parent.mkdir(parents=True, exist_ok=True)
+                _link_or_copy(best, here)
             score = state_dict["best_model_score"]
             self.best_model_path = self.kth_best_model_path = str(here)
             self.best_model_score = self.kth_value = score

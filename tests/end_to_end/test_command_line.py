@@ -79,11 +79,12 @@ def test_a_second_config_adds_callbacks(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_run_from_fit_to_submission(tiny_model: str, tmp_path: Path) -> None:
+    examples = REPOSITORY / "examples"  # where my_callback.py lies
     fit = glint(
         *tiny_fit(tiny_model, tmp_path / "runs"),
         "--trainer.callbacks+=my_callback.GradientNorm",
         "--trainer.callbacks.every_n_steps=10",
-        cwd=REPOSITORY / "examples",
+        cwd=examples,
     )
     folder = run_folder(tmp_path / "runs")
     norms = logged_scalars(folder)["gradient/norm"]
@@ -95,13 +96,13 @@ def test_a_run_from_fit_to_submission(tiny_model: str, tmp_path: Path) -> None:
     assert summary["best"]["val/score"] == max(e["val/score"] for e in summary["history"])
 
     saved = ("--config", f"{folder}/config.yaml", "--ckpt_path", f"{folder}/checkpoints/best.ckpt")
-    validated = glint("validate", *saved, cwd=tmp_path)
+    validated = glint("validate", *saved, cwd=examples)
     assert str(summary["best"]["val/score"])[:8] in validated.stdout
-    glint("predict", *saved, cwd=tmp_path)
+    glint("predict", *saved, cwd=examples)
     lines = (folder / "predictions/MRPC.tsv").read_text().splitlines()
     assert lines[0] == "index\tprediction"
     assert [line.split("\t")[0] for line in lines[1:]] == [str(i) for i in range(len(lines) - 1)]
-    answer = glint("predict", *saved, "--text=a b", "--text_pair=a b", cwd=tmp_path)
+    answer = glint("predict", *saved, "--text=a b", "--text_pair=a b", cwd=examples)
     assert answer.stdout.splitlines()[0] in ("equivalent", "not_equivalent")
 
 
