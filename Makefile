@@ -11,8 +11,8 @@ demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
 	$(BIN)/glint validate --config configs/demo.yaml --ckpt_path best
 	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best
 	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best \
-		--text "The nurse called the lawyer on Monday." \
-		--text_pair "On Monday, the lawyer was called by the nurse."
+		--text "The mayor of Dallas opened a new cinema on Sunday that cost 13 million dollars." \
+		--text_pair "On Sunday, the Dallas mayor opened a 13 million dollar cinema."
 
 test: $(INSTALLED)  ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
