@@ -11,8 +11,8 @@ demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
 	$(BIN)/glint validate --config configs/demo.yaml --ckpt_path best
 	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best
 	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best \
-		--text "The mayor of Dallas opened a new cinema on Sunday that cost 13 million dollars." \
-		--text_pair "On Sunday, the Dallas mayor opened a 13 million dollar cinema."
+		--text "The mayor of Dallas opened a new cinema on Sunday that cost 13 million dollars and took three years to build." \
+		--text_pair "On Sunday, after three years of work, the Dallas mayor opened a 13 million dollar cinema."
 
 test: $(INSTALLED)  ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
