@@ -2,8 +2,9 @@
 
     python -m benchmarks.embedded_scores
 
-MiniLM-L6 with its weights and with random ones: 3 epochs, batch 16, learning rate 1e-4, 10 %
-warm-up, one seed. Each run is a `glint fit` in `runs/scores`; finished ones are skipped.
+MiniLM-L6 with its weights and with random ones: batch 16, learning rate 1e-4, 10 % warm-up,
+gradients clipped at 1, 8 epochs, one seed. Each run is a `glint fit` in `runs/scores`; finished
+ones are skipped.
 """
 
 import argparse
@@ -28,13 +29,19 @@ def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
+    parser.add_argument("--epochs", type=int, default=8)
     add_at_once(parser)
     arguments = parser.parse_args()
     models = {"pretrained": "embedded", "random": random_model(ROOT / "random-model")}
-    setting = ("--data.train_batch_size=16", "--trainer.max_epochs=3", "--model.learning_rate=1e-4")
+    setting = (
+        "--data.train_batch_size=16",
+        f"--trainer.max_epochs={arguments.epochs}",
+        "--model.learning_rate=1e-4",
+        "--trainer.gradient_clip_val=1.0",
+    )
     runs = [
         Run(
-            f"embedded-{task}-{weights}",
+            f"embedded-{task}-{weights}-{arguments.epochs}ep",
             "configs/demo.yaml",
             1,
             (f"--data.task_name={task}", f"--model.model_name_or_path={model}", *setting),
