@@ -35,22 +35,26 @@ def _setting(
     )
 
 
+CLIPPED = "--trainer.gradient_clip_val=1.0"
 CANDIDATES = {
     "tutorial": TUTORIAL,
-    "b8-5e-5-5ep": _setting(8, "5e-5", 5),
-    "b16-5e-5-5ep": _setting(16, "5e-5", 5),
-    "b16-1e-4-5ep": _setting(16, "1e-4", 5),
-    "b16-1e-4-5ep-decay0.9": _setting(16, "1e-4", 5, "--model.layer_decay=0.9"),
-    "b16-1e-4-5ep-reinit1": _setting(16, "1e-4", 5, "--model.reinit_layers=1"),
+    "b8-5e-5-5ep-clip": _setting(8, "5e-5", 5, CLIPPED),
+    "b16-1e-4-5ep-clip": _setting(16, "1e-4", 5, CLIPPED),
 }
+NUM_FOLDS = 5
 
 
-def selection_runs(seeds: list[int], dataset: str) -> list[Run]:
-    """Candidates for configs/mrpc.yaml on a fold of its training set."""
-    folds = ("--data.num_folds=5", "--data.fold=0")
+def selection_runs(folds: list[int], dataset: str) -> list[Run]:
+    """Candidates for configs/mrpc.yaml on folds of its training set, one seed each."""
+    folds_of_seed_1 = (f"--data.num_folds={NUM_FOLDS}", "--data.data_seed=1")
     return [
-        Run(f"select-{name}", "configs/mrpc.yaml", seed, (dataset, *options, *folds))
-        for seed in seeds
+        Run(
+            f"select-{name}",
+            "configs/mrpc.yaml",
+            fold,
+            (dataset, *options, *folds_of_seed_1, f"--data.fold={fold}"),
+        )
+        for fold in folds
         for name, options in CANDIDATES.items()
     ]
 
@@ -70,11 +74,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("selection", "final"))
     parser.add_argument("--dataset", required=True, help="folder in the layout of nyu-mll/glue")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of `final`")
+    parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2], help="of `selection`")
     add_at_once(parser)
     arguments = parser.parse_args()
-    kind = selection_runs if arguments.what == "selection" else final_runs
-    runs = kind(arguments.seeds, f"--data.dataset={arguments.dataset}")
+    dataset = f"--data.dataset={arguments.dataset}"
+    if arguments.what == "selection":
+        runs = selection_runs(arguments.folds, dataset)
+    else:
+        runs = final_runs(arguments.seeds, dataset)
     execute_all(runs, arguments.at_once)
     print(table(runs))
 

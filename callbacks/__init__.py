@@ -1,25 +1,39 @@
 """Lightning callbacks: behaviour that is added to a fit, one class a file."""
 
+from callbacks.compression import Compression
+from callbacks.compression_monitor import CompressionMonitor
 from callbacks.cpu_kernels import CPUKernels
 from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_schedule import LearningRateSchedule
+from callbacks.magnitude_pruning import MagnitudePruning
+from callbacks.movement_pruning import MovementPruning
 from callbacks.prediction_writer import PredictionWriter
 from callbacks.random_state import RandomState
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.run_summary import RunSummary
+from callbacks.second_order_pruning import SecondOrderPruning
+from callbacks.sparsity_schedule import SparsitySchedule
+from callbacks.structured_pruning import StructuredPruning
 from callbacks.training_log import TrainingLog
 from callbacks.validation_pictures import ValidationPictures
 
 __all__ = [
     "CPUKernels",
+    "Compression",
+    "CompressionMonitor",
     "FiniteLoss",
     "GradualUnfreezing",
     "LearningRateSchedule",
+    "MagnitudePruning",
+    "MovementPruning",
     "PredictionWriter",
     "RandomState",
     "RunCheckpoint",
     "RunSummary",
+    "SecondOrderPruning",
+    "SparsitySchedule",
+    "StructuredPruning",
     "TrainingLog",
     "ValidationPictures",
 ]

@@ -9,6 +9,9 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
+
+from callbacks.compression import is_eligible
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -16,7 +19,8 @@ class RunCheckpoint(ModelCheckpoint):
 
     ``last.ckpt`` is written at the end of each epoch and, within it, after an optimizer step that
     neither ends the epoch nor is followed by a validation; ``best.ckpt`` after the validation
-    with the best score so far. At the end of an epoch both are one file under two names.
+    with the best score so far, among those after which no callback has anything left to compress
+    (`callbacks.Compression`). At the end of an epoch both are one file under two names.
 
     Args:
         monitor: Logged metric that decides what is best.
@@ -55,9 +59,10 @@ class RunCheckpoint(ModelCheckpoint):
         self._is_first_process = trainer.is_global_zero
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and let validations fall between optimizer steps."""
         super().on_train_start(trainer, pl_module)
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
+        _validate_between_steps(trainer)
 
     def on_train_batch_end(
         self,
@@ -115,6 +120,8 @@ class RunCheckpoint(ModelCheckpoint):
             return False
         # Lightning takes a checkpoint written right before a validation for one after it.
         every = trainer.val_check_batch
+        if trainer.check_val_every_n_epoch is None:  # validations are counted across epochs
+            batch_idx = trainer.fit_loop.epoch_loop.total_batch_idx
         return not (isinstance(every, int) and (batch_idx + 1) % every == 0)
 
     def _is_time(self, trainer: Trainer) -> bool:
@@ -131,6 +138,10 @@ class RunCheckpoint(ModelCheckpoint):
         fitting = trainer.state.fn is not None and trainer.state.fn.value == "fit"
         fast_dev_run: Any = getattr(trainer, "fast_dev_run", False)
         return bool(fast_dev_run) or not fitting or trainer.sanity_checking
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Any]) -> None:
+        if is_eligible(trainer):
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _save_last(self, trainer: Trainer) -> None:
         self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
@@ -150,6 +161,24 @@ class RunCheckpoint(ModelCheckpoint):
         if trainer.is_global_zero:
             _link_or_copy(self._just_saved, Path(filepath))
         trainer.strategy.barrier()
+
+
+def _validate_between_steps(trainer: Trainer) -> None:
+    """Round the batches between validations down to whole optimizer steps.
+
+    No checkpoint keeps the gradients of a step that is only half accumulated.
+    """
+    every, batches = trainer.val_check_batch, trainer.accumulate_grad_batches
+    if not isinstance(every, int) or trainer.check_val_every_n_epoch is None:
+        return
+    if every >= trainer.num_training_batches or every % batches == 0:
+        return
+    whole = min(max(every // batches, 1) * batches, trainer.num_training_batches)
+    rank_zero_info(
+        f"Validating every {whole} batches in place of {every}: between optimizer steps, so that"
+        " a checkpoint can be resumed."
+    )
+    trainer.val_check_batch = whole
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from callbacks.compression import Compression, is_eligible
 from callbacks.training_log import TrainingLog, peak_memory_mb
 
 PACKAGES = ("glint-text", "torch", "lightning", "transformers", "datasets", "torchmetrics")
@@ -55,8 +56,9 @@ class RunSummary(Callback):
 
     @property
     def best(self) -> dict[str, Any]:
-        """Metrics of the best validation; empty before the first."""
-        return max(self.history, key=self._score, default={})
+        """Metrics of the best validation, among those of the fully compressed model, or empty."""
+        eligible = [entry for entry in self.history if entry.get("compressed", True)]
+        return max(eligible, key=self._score, default={})
 
     def _score(self, entry: dict[str, Any]) -> float:
         score = float(entry.get(self.monitor, "-inf"))
@@ -90,8 +92,10 @@ class RunSummary(Callback):
             for name, value in trainer.callback_metrics.items()
             if not name.startswith("train/")
         }
-        place = {"step": trainer.global_step, "epoch": trainer.current_epoch}
-        self.history.append({**place, **metrics})
+        entry = {"step": trainer.global_step, "epoch": trainer.current_epoch, **metrics}
+        if any(isinstance(c, Compression) for c in trainer.callbacks):  # type: ignore[attr-defined]
+            entry["compressed"] = is_eligible(trainer)
+        self.history.append(entry)
 
     def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = trainer.log_dir  # every process must ask

@@ -162,6 +162,28 @@ class TextDataModule(LightningDataModule, ABC):
         """One loader a split that is predicted."""
         return [self._eval_loader(self._tokenized[split]) for split in self.predict_splits]
 
+    def calibration_loader(self, num_rows: int, batch_size: int, seed: int = 0) -> BatchLoader:
+        """Labelled training rows, the same on every process and in every call.
+
+        Args:
+            num_rows: Rows, at most all that are trained on; a random choice without replacement.
+            batch_size: Rows a batch, those of similar length together.
+            seed: Of the choice.
+
+        Raises:
+            InputError: With `data.streaming: true`, where no training row is at hand.
+        """
+        if self.streaming:
+            raise InputError(
+                "Expected `data.streaming: false` for a callback that calibrates on training rows,"
+                " got true."
+            )
+        rows = self._train_rows()
+        among = np.arange(len(rows)) if rows.rows is None else rows.rows
+        order = np.random.default_rng(seed).permutation(len(among))[:num_rows]
+        chosen = TokenizedRows(rows.table, among[np.sort(order)])
+        return self._loader(chosen, EvalBatchSampler(chosen.lengths, batch_size))
+
     def split_names(self, stage: str) -> tuple[str, ...]:
         """Name of each loader's split, in the order of the loaders."""
         if stage == "validate":

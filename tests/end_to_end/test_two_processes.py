@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.end_to_end.command import glint, run_folder, tiny_fit
 
 TWO = ("--trainer.strategy=ddp", "--trainer.devices=2")
+STSB = ("loss", "score", "pearson", "spearman")
 NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 
 
@@ -68,8 +70,46 @@ def test_a_killed_run_of_one_process_goes_on_with_two(runs: Path) -> None:
     assert "random states of 1 processes, this run has 2" in result
 
 
-def _metric_lines(folder: Path, *more: str) -> list[str]:
-    output = _with_checkpoint("validate", folder, *more)
+def test_gradual_unfreezing_with_the_same_global_batch_agrees(
+    tiny_model: str, tmp_path: Path
+) -> None:
+    # On one device what is frozen takes no part in the backward pass; on several, as DDP wants
+    # the same parameters throughout, it gets its gradient and loses it before the step.
+    callback = "--trainer.callbacks+=callbacks.GradualUnfreezing"
+    fit = tiny_fit(tiny_model, tmp_path, *NO_DROPOUT, callback, "--data.max_train_rows=37")
+    glint(*fit, "--name=one", "--data.train_batch_size=16", "--trainer.devices=1")
+    glint(*fit, "--name=two", "--data.train_batch_size=8", *TWO)
+    one, two = (
+        _weights(run_folder(tmp_path, name) / "checkpoints/last.ckpt") for name in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, rtol=1e-5, atol=1e-6)
+    before = load_file(f"{tiny_model}/model.safetensors")
+    changed = {name for name in before if not torch.equal(one[f"network.{name}"], before[name])}
+    # Two layers in three epochs, one an epoch: the embeddings' turn never comes.
+    assert {name for name in changed if "embeddings" in name} == set()
+    assert {name.split(".")[3] for name in changed if ".layer." in name} == {"0", "1"}
+    assert all(torch.equal(two[f"network.{n}"], w) for n, w in before.items() if n not in changed)
+
+
+def test_correlations_of_the_same_weights_are_exactly_equal(
+    tiny_model: str, tmp_path: Path
+) -> None:
+    glint(*tiny_fit(tiny_model, tmp_path, "--data.task_name=stsb", "--trainer.max_steps=6"))
+    folder = run_folder(tmp_path)
+    one = _metric_lines(folder, "--trainer.devices=1", file="last.ckpt")
+    two = _metric_lines(folder, *TWO, file="last.ckpt")  # all digits of a float
+    assert [line.split()[1] for line in one] == [f"val/{name}" for name in STSB]
+    assert one == two
+
+
+def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(checkpoint)["state_dict"])
+
+
+def _metric_lines(folder: Path, *more: str, file: str = "best.ckpt") -> list[str]:
+    output = _with_checkpoint("validate", folder, *more, file=file)
     return sorted(line.strip() for line in output.splitlines() if "val/" in line)
 
 

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from lightning_app.errors import InputError
-from modules.architecture import ArchitectureRecord
+from modules.architecture import ArchitectureRecord, LayerShape
 
 
 @pytest.fixture
@@ -45,6 +45,54 @@ def test_history_grows_without_changing_the_record_before(record: ArchitectureRe
 
 
 def test_a_newer_record_is_refused(record: ArchitectureRecord) -> None:
-    plain = {**record.as_plain(), "version": 2}
-    with pytest.raises(InputError, match=r"version 1 or older, got 2: .* newer Glint"):
+    plain = {**record.as_plain(), "version": 3}
+    with pytest.raises(InputError, match=r"version 2 or older, got 3: .* newer Glint"):
         ArchitectureRecord.from_plain(plain)
+
+
+def test_a_record_from_before_pruning_is_read(record: ArchitectureRecord) -> None:
+    old = {"version": 1, "base_model": "b", "config": record.config, "history": []}
+    read = ArchitectureRecord.from_plain(old)
+    assert (read.layers, read.layout) == (None, "hf_uniform")
+    assert read.as_plain() == old  # and a Glint of that time reads what needs no more
+
+
+def test_layers_survive_a_checkpoint_of_plain_values(
+    record: ArchitectureRecord, tmp_path: Path
+) -> None:
+    shapes = (LayerShape((1,), 5), LayerShape((0, 1), 40))
+    pruned = record.with_shapes(shapes).with_operation("prune")
+    torch.save(pruned.as_plain(), tmp_path / "record.pt")
+    plain = torch.load(tmp_path / "record.pt", weights_only=True)
+    assert plain["version"] == 2
+    assert plain["layers"][0] == {"heads": [1], "intermediate_size": 5}
+    read = ArchitectureRecord.from_plain(plain)
+    assert read == pruned
+    assert (read.layers, read.layout, read.config["intermediate_size"]) == (shapes, "free", 40)
+    assert record.config["intermediate_size"] == 48
+
+
+def test_builds_the_layers_as_they_are(record: ArchitectureRecord) -> None:
+    built = record.with_shapes([LayerShape((1,), 5), LayerShape((0, 1), 40)]).build()
+    weights = built.state_dict()
+    layer = "bert.encoder.layer.0"
+    assert weights[f"{layer}.attention.self.query.weight"].shape == (16, 32)
+    assert weights[f"{layer}.attention.self.value.bias"].shape == (16,)
+    assert weights[f"{layer}.attention.output.dense.weight"].shape == (32, 16)
+    assert weights[f"{layer}.output.dense.weight"].shape == (32, 5)
+    assert weights["bert.encoder.layer.1.intermediate.dense.weight"].shape == (40, 32)
+    assert list(weights) == list(record.build().state_dict())
+
+
+def test_what_the_configuration_can_say_stands_there(record: ArchitectureRecord) -> None:
+    uniform = record.with_shapes([LayerShape((0, 1), 7)])
+    assert (uniform.layers, uniform.layout) == (None, "hf_uniform")
+    assert uniform.config["num_hidden_layers"] == 1
+    assert uniform.config["intermediate_size"] == 7
+    assert uniform.build().config.num_hidden_layers == 1
+    for shapes in (
+        [LayerShape((0, 1), 7), LayerShape((0, 1), 8)],
+        [LayerShape((0,), 7)],
+        [LayerShape((1,), 7), LayerShape((1,), 7)],
+    ):
+        assert record.with_shapes(shapes).layout == "free"

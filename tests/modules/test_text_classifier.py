@@ -156,7 +156,7 @@ def test_a_model_without_such_a_dropout_is_refused(
 
     config = T5Config()
     del config.dropout_rate
-    monkeypatch.setattr("modules.text_classifier.load_config", lambda name: config)
+    monkeypatch.setattr("modules.starting_network.load_config", lambda name: config)
     with pytest.raises(InputError, match="attention dropout, but a t5 configuration has none of"):
         built(tiny_model, task("a", "b"), attention_dropout=0.1)
 

@@ -1,0 +1,28 @@
+"""What all callbacks that make a model smaller have in common."""
+
+from abc import ABC, abstractmethod
+
+from lightning.pytorch import Callback, Trainer
+
+
+class Compression(Callback, ABC):
+    """A callback that changes weights or structure until a goal is reached.
+
+    `RunCheckpoint` and `RunSummary` choose the best validation among those that come after all
+    such callbacks have reached theirs: a dense model scores well, and is not what was asked for.
+    """
+
+    @property
+    @abstractmethod
+    def is_complete(self) -> bool:
+        """Whether the goal (sparsity, structure) is reached."""
+
+    def metrics(self) -> dict[str, float]:
+        """What the monitor writes to the logger, by name under ``compression/``."""
+        return {}
+
+
+def is_eligible(trainer: Trainer) -> bool:
+    """Whether the model as it is now may be called the best: all compression is complete."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return all(c.is_complete for c in callbacks if isinstance(c, Compression))

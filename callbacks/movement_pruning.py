@@ -1,0 +1,196 @@
+"""Prune the weights that training moves towards zero."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+
+from callbacks.mask_pattern import Scope
+from callbacks.sparsity_schedule import SparsitySchedule
+from callbacks.weight_pruning import WeightPruning
+from lightning_app.errors import InputError
+from lightning_app.functional.movement import (
+    score_gradient,
+    score_regularization_gradient,
+    soft_movement_mask,
+)
+from modules.text_classifier import FUSED_DEVICES, TextClassifier
+
+Kind = Literal["hard", "soft"]
+
+
+class MovementPruning(WeightPruning):
+    """Learns a score for each weight along with the weights (Sanh et al. 2020, "Movement Pruning",
+    arXiv:2005.07683, sections 3 and 4).
+
+    A weight's score falls when training moves the weight towards zero. Better than magnitude at
+    high sparsity, given enough steps; keeps three numbers more for each pruned weight (score and
+    its two Adam averages), in memory and in checkpoints, and one for masked weights, whose values
+    wait to come back. When the final sparsity is reached the masks are fixed.
+
+    Args:
+        sparsity: Share of the original weights that are zero at the end, in (0, 1); for ``soft``
+            it is what comes out, and is left out.
+        kind: ``hard`` keeps the highest scores; ``soft`` those whose sigmoid is above
+            ``threshold``, and lets ``regularization`` push scores down.
+        score_learning_rate: Of the scores; follows the schedule of the weights' learning rate.
+        threshold: For ``soft``: on the sigmoid of the score, in (0, 1).
+        regularization: For ``soft``: weight of the mean sigmoid in the loss.
+        pattern: ``unstructured``, blocks such as ``4x1`` or ``32x32``, or ``2:4``.
+        scope: ``global`` ranks all weights together, ``layer`` each weight matrix.
+        include: Patterns on module names; by default the linear layers of the encoder.
+        exclude: Patterns on module names to leave out.
+        plan: YAML of `glint sensitivity` with a share for each weight, in place of ``sparsity``.
+        schedule: When; scores are learned from the first step of the run.
+
+    Example::
+
+        --trainer.callbacks+=callbacks.MovementPruning --trainer.callbacks.sparsity=0.9
+    """
+
+    def __init__(
+        self,
+        sparsity: float | None = None,
+        kind: Kind = "hard",
+        score_learning_rate: float = 1e-2,
+        threshold: float = 0.1,
+        regularization: float = 0.0,
+        pattern: str = "unstructured",
+        scope: Scope = "layer",
+        include: list[str] | None = None,
+        exclude: list[str] | None = None,
+        plan: str | None = None,
+        schedule: SparsitySchedule | None = None,
+    ) -> None:
+        soft = _check_kind(kind, sparsity, pattern, plan)
+        # A soft threshold leaves the sparsity open: the parent only needs some number.
+        super().__init__(
+            0.5 if soft else sparsity, pattern, scope, include, exclude, plan, schedule
+        )
+        if score_learning_rate <= 0:
+            raise InputError(
+                f"Expected `score_learning_rate` to be above 0, got {score_learning_rate}."
+            )
+        if not 0 < threshold < 1:
+            raise InputError(f"Expected `threshold` to be in (0, 1), got {threshold}.")
+        if regularization < 0 or (regularization > 0 and not soft):
+            raise InputError(
+                "Expected `regularization` to be at least 0 and with `kind: soft`, got"
+                f" {regularization} with {kind!r}."
+            )
+        self.kind = kind
+        self.score_learning_rate = score_learning_rate
+        self.threshold = threshold
+        self.regularization = regularization
+        self._scores: dict[str, Tensor] = {}
+        self._waiting: dict[str, Tensor] = {}
+        self._optimizer: AdamW | None = None
+        self._restored: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Masks, scores, their optimizer, and the values of masked weights."""
+        state = super().state_dict()
+        if not self.is_complete and self._optimizer is not None:
+            # After the last change of the masks none of this is needed again.
+            state["scores"] = self._scores
+            state["waiting"] = self._waiting
+            state["optimizer"] = self._optimizer.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with saved masks and scores."""
+        super().load_state_dict(state_dict)
+        self._restored = {
+            k: state_dict[k] for k in ("scores", "waiting", "optimizer") if k in state_dict
+        }
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make the scores, or restore them."""
+        super().on_fit_start(trainer, pl_module)
+        if self.is_complete:
+            return
+        saved_scores = self._restored.get("scores", {})
+        saved_waiting = self._restored.get("waiting", {})
+        for name, weight in self._parameters.items():
+            self._scores[name] = _like(weight, saved_scores.get(name))
+            self._waiting[name] = _like(weight, saved_waiting.get(name))
+        self._optimizer = AdamW(
+            list(self._scores.values()),
+            lr=self.score_learning_rate,
+            weight_decay=0.0,
+            fused=pl_module.device.type in FUSED_DEVICES,
+        )
+        if "optimizer" in self._restored:
+            self._optimizer.load_state_dict(self._restored["optimizer"])
+        self._restored = {}
+
+    @torch.no_grad()
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Move the scores by the whole gradient, the weights only where they are kept."""
+        if self.is_complete:
+            super().on_before_optimizer_step(trainer, pl_module, optimizer)
+            return
+        assert self._optimizer is not None
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.score_learning_rate * _rate_factor(optimizer)
+        for name, weight in self._parameters.items():
+            if weight.grad is not None:
+                self._scores[name].grad = self._score_gradient(name, weight.grad)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._mask_gradients()
+
+    def _score_gradient(self, name: str, weight_gradient: Tensor) -> Tensor:
+        gradient = score_gradient(self._parameters[name] + self._waiting[name], weight_gradient)
+        if self.regularization:
+            share = score_regularization_gradient(self._scores[name])
+            gradient.add_(share, alpha=self.regularization / len(self._scores))
+        return gradient
+
+    def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
+        masks = self._masks_of_scores(step)
+        for name, mask in masks.items():
+            weight = self._parameters[name]
+            whole = weight + self._waiting[name]
+            weight.copy_(whole * mask)
+            self._waiting[name] = whole * ~mask
+        if step >= self.steps.end:
+            self._scores, self._waiting, self._optimizer = {}, {}, None
+        return masks
+
+    def _masks_of_scores(self, step: int) -> dict[str, Tensor]:
+        if self.kind == "soft":
+            threshold = self.steps.sparsity(step, self.threshold)
+            return {n: soft_movement_mask(s, threshold) for n, s in self._scores.items()}
+        return self.pattern.masks(self._scores, self._sparsity_at(step), self.scope)
+
+    def _importance(
+        self, trainer: Trainer, model: TextClassifier, step: int
+    ) -> Mapping[str, Tensor]:
+        return self._scores
+
+
+def _like(weight: Tensor, saved: Tensor | None) -> Tensor:
+    return torch.zeros_like(weight) if saved is None else saved.to(weight.device)
+
+
+def _rate_factor(optimizer: Optimizer) -> float:
+    group = optimizer.param_groups[0]
+    return float(group["lr"] / group.get("initial_lr", group["lr"])) if group["lr"] else 0.0
+
+
+def _check_kind(kind: str, sparsity: float | None, pattern: str, plan: str | None) -> bool:
+    if kind not in ("hard", "soft"):
+        raise InputError(f"Expected `kind` to be `hard` or `soft`, got {kind!r}.")
+    if kind == "soft" and (sparsity is not None or plan is not None or pattern != "unstructured"):
+        raise InputError(
+            "Expected neither `sparsity`, `plan` nor `pattern` with `kind: soft`, whose sparsity"
+            f" follows from `threshold`, got sparsity={sparsity}, plan={plan}, pattern={pattern!r};"
+            " leave them out, or set `kind: hard`."
+        )
+    return kind == "soft"

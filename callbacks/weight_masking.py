@@ -1,0 +1,190 @@
+"""Masks on weights that survive: the part that all mask-based pruning callbacks share."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from callbacks.compression import Compression
+from callbacks.sparsity_schedule import SparsitySchedule, StepSchedule
+from lightning_app.errors import InputError
+from lightning_app.functional.masks import mask_churn, sparsity_of
+from modules.text_classifier import TextClassifier
+
+
+class WeightMasking(Compression):
+    """Keeps masked weights at zero, changes the masks on a schedule, and saves them.
+
+    Masks are boolean tensors (True is kept) in the callback's state; names in the model's state
+    dict never change. They are applied after each optimizer step, and to the averaged weights of
+    Lightning's `WeightAveraging` and `StochasticWeightAveraging`. Masks change before an optimizer
+    step, from quantities that all processes share, so they are equal on all.
+
+    Subclasses say which parameters have masks and what the next masks are.
+
+    Args:
+        schedule: When masks change, and the sparsity by then.
+    """
+
+    def __init__(self, schedule: SparsitySchedule) -> None:
+        self.schedule = schedule
+        self.masks: dict[str, Tensor] = {}
+        self.churn = 0.0
+        self._is_complete = False
+        self._measured_masks: dict[str, Tensor] = {}
+        self._metrics: dict[str, float] = {}
+        self._steps: StepSchedule | None = None
+        self._changed_before_step = -1
+        self._parameters: dict[str, Parameter] = {}
+
+    @abstractmethod
+    def _find_parameters(self, model: TextClassifier) -> dict[str, Parameter]:
+        """The parameters that get masks, by their name in the module."""
+
+    @abstractmethod
+    def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
+        """The masks from this optimizer step on; may also change the weights that stay."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the final sparsity is reached."""
+        return self._is_complete
+
+    @property
+    def steps(self) -> StepSchedule:
+        """The schedule in this run's optimizer steps."""
+        assert self._steps is not None, "known when the fit has started"
+        return self._steps
+
+    def metrics(self) -> dict[str, float]:
+        """Sparsity of what is pruned, overall and by weight, and the last change's churn."""
+        if not self.masks:
+            return {}
+        if self._measured_masks is not self.masks:  # counting takes a while, and they change seldom
+            self._measured_masks = self.masks
+            by_weight = {f"sparsity/{_short(n)}": sparsity_of([m]) for n, m in self.masks.items()}
+            overall = sparsity_of(list(self.masks.values()))
+            self._metrics = {"sparsity": overall, "mask_churn": self.churn, **by_weight}
+        return self._metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Masks, and how far the schedule is."""
+        return {
+            "masks": self.masks,
+            "churn": self.churn,
+            "is_complete": self._is_complete,
+            "changed_before_step": self._changed_before_step,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the saved masks."""
+        self.masks = dict(state_dict["masks"])
+        self.churn = state_dict["churn"]
+        self._is_complete = state_dict["is_complete"]
+        self._changed_before_step = state_dict["changed_before_step"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Pair masks with parameters, and hook the optimizer."""
+        if not isinstance(pl_module, TextClassifier):
+            raise InputError(
+                f"Expected a `TextClassifier` for `callbacks.{type(self).__name__}`, got"
+                f" {type(pl_module).__name__}."
+            )
+        self._steps = self.schedule.in_steps(trainer)
+        self._parameters = self._find_parameters(pl_module)
+        self._check_names()
+        device = pl_module.device
+        self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
+        for optimizer in trainer.optimizers:
+            optimizer.register_step_post_hook(self._after_optimizer_step)
+        self._apply_everywhere(trainer)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Change the masks if that is due before the coming optimizer step."""
+        step = trainer.global_step
+        if self._is_complete or step == self._changed_before_step or not self._is_due(step):
+            return
+        assert isinstance(pl_module, TextClassifier)
+        with torch.no_grad():
+            masks = self._next_masks(trainer, pl_module, step)
+        self.churn = _churn(self.masks, masks)
+        self.masks = masks
+        self._changed_before_step = step
+        self._is_complete = step >= self.steps.end
+        self._apply_everywhere(trainer)
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Keep dead weights out of the norm by which gradients are clipped."""
+        if trainer.gradient_clip_val:
+            self._mask_gradients()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Averaging callbacks have written other weights into the model."""
+        self._apply(self._parameters)
+
+    def _is_due(self, step: int) -> bool:
+        return self.steps.next_due(step) == step
+
+    def _check_names(self) -> None:
+        if self.masks and set(self.masks) != set(self._parameters):
+            differ = sorted(set(self.masks) ^ set(self._parameters))
+            raise InputError(
+                f"Expected the masks in the checkpoint to be those of `callbacks."
+                f"{type(self).__name__}` as it is configured, but they differ in"
+                f" {', '.join(differ[:3])}; resume with the callback as it was."
+            )
+
+    def _after_optimizer_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._apply(self._parameters)
+
+    def _mask_gradients(self) -> None:
+        for name, mask in self.masks.items():
+            gradient = self._parameters[name].grad
+            if gradient is not None:
+                gradient.mul_(mask)
+
+    @torch.no_grad()
+    def _apply(self, parameters: Mapping[str, Parameter]) -> None:
+        for name, mask in self.masks.items():
+            parameters[name].mul_(mask)
+
+    def _apply_everywhere(self, trainer: Trainer) -> None:
+        self._apply(self._parameters)
+        for averaged in _averaged_models(trainer):
+            parameters = dict(averaged.named_parameters())
+            if any(parameters[n].shape != p.shape for n, p in self._parameters.items()):
+                raise InputError(
+                    "Expected weight averaging to come after the callbacks that change structure;"
+                    " list `callbacks.StructuredPruning` before it."
+                )
+            self._apply(parameters)
+
+
+def _averaged_models(trainer: Trainer) -> Iterator[torch.nn.Module]:
+    """Copies of the module that Lightning's averaging callbacks keep."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        average = getattr(callback, "_average_model", None)
+        if average is not None:
+            yield getattr(average, "module", average)
+
+
+def _churn(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> float:
+    if not old:
+        return sparsity_of(list(new.values()))
+    return mask_churn([old[name] for name in new], list(new.values()))
+
+
+def _short(name: str) -> str:
+    """`network.bert.encoder.layer.0.output.dense.weight` -> `layer.0.output.dense`."""
+    name = name.removesuffix(".weight")
+    place = name.find("layer.")
+    return name[place:] if place >= 0 else name

@@ -1,0 +1,107 @@
+"""Every callback that changes training, as the matrix of tests wants it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from callbacks import (
+    GradualUnfreezing,
+    LearningRateSchedule,
+    MagnitudePruning,
+    MovementPruning,
+    SecondOrderPruning,
+    SparsitySchedule,
+    StructuredPruning,
+)
+
+# 3 epochs of 6 steps; masks change before steps 3, 6, 9 and 12 and rest afterwards.
+STEPS = SparsitySchedule(start=3, end=12, unit="steps", every_n_steps=3)
+ONE_SHOT = SparsitySchedule(shape="one_shot", start=3, unit="steps")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A callback with arguments that make it do something in a fit of 18 steps.
+
+    Args:
+        name: Shown by pytest.
+        make: A new instance.
+        sparsity: Share of zeros in the encoder's linear layers at the end; None if it has none.
+        bad: Arguments that are refused, and what the sentence says.
+    """
+
+    name: str
+    make: Callable[[], Callback]
+    sparsity: float | None = None
+    bad: tuple[tuple[dict[str, Any], str], ...] = field(default=())
+
+
+def _weights(name: str, kind: Callable[..., Callback], sparsity: float, **options: Any) -> Case:
+    given = {} if options.get("pattern") == "2:4" else {"sparsity": sparsity}
+    return Case(name, lambda: kind(**{"schedule": STEPS, **given, **options}), sparsity)
+
+
+SECOND_ORDER = {"num_gradients": 8, "block_size": 8, "gradient_batch_size": 2, "dampening": 1e-4}
+
+CASES = (
+    Case("learning_rate", lambda: LearningRateSchedule(warmup_fraction=0.2)),
+    Case("unfreezing", lambda: GradualUnfreezing(epochs_per_layer=0.5)),
+    _weights("magnitude", MagnitudePruning, 0.5),
+    _weights("magnitude_one_shot", MagnitudePruning, 0.2, schedule=ONE_SHOT),
+    _weights("magnitude_global", MagnitudePruning, 0.5, scope="global"),
+    _weights("magnitude_blocks", MagnitudePruning, 0.5, pattern="4x1"),
+    _weights("magnitude_2:4", MagnitudePruning, 0.5, pattern="2:4"),
+    _weights("random", MagnitudePruning, 0.5, criterion="random"),
+    _weights("movement", MovementPruning, 0.75),
+    _weights("movement_global", MovementPruning, 0.75, scope="global"),
+    Case("movement_soft", lambda: MovementPruning(kind="soft", threshold=0.5, schedule=STEPS)),
+    _weights("second_order", SecondOrderPruning, 0.75, **SECOND_ORDER),
+    _weights("second_order_blocks", SecondOrderPruning, 0.5, pattern="4x1", **SECOND_ORDER),
+    Case("structured", lambda: StructuredPruning(heads=0.5, neurons=0.5, num_samples=16)),
+    Case("structured_layers", lambda: StructuredPruning(keep_layers=1)),
+    Case("structured_gradual", lambda: StructuredPruning(heads=0.5, neurons=0.5, schedule=STEPS)),
+    Case(
+        "structured_gradual_parameters",
+        lambda: StructuredPruning(parameters=0.4, importance="magnitude", schedule=STEPS),
+    ),
+)
+"""The matrix; a new callback joins it and gets all the tests."""
+MASKING = tuple(case for case in CASES if case.sparsity is not None)
+
+_SHARES = (
+    ({}, "`sparsity` to be in \\(0, 1\\), got None"),
+    ({"sparsity": 1.2}, "`sparsity` to be in \\(0, 1\\), got 1.2"),
+    ({"sparsity": 0.0}, "`sparsity` to be in \\(0, 1\\), got 0.0"),
+    ({"sparsity": 0.5, "pattern": "4:2"}, "`pattern` to be `unstructured`.*got '4:2'"),
+    ({"sparsity": 0.9, "pattern": "2:4"}, "`sparsity` to be 0.5 with `pattern: 2:4`, got 0.9"),
+    ({"sparsity": 0.5, "scope": "all"}, "`scope` to be `layer` or `global`, got 'all'"),
+    ({"pattern": "2:4", "scope": "global"}, "`scope: layer`.*got `global`"),
+    ({"sparsity": 0.5, "plan": "plan.yaml"}, "either `plan` or `sparsity`"),
+)
+BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
+    *((MagnitudePruning, arguments, match) for arguments, match in _SHARES),
+    *((SecondOrderPruning, arguments, match) for arguments, match in _SHARES),
+    (MagnitudePruning, {"sparsity": 0.5, "criterion": "l3"}, "`criterion` to be one of l1, l2"),
+    (MovementPruning, {"sparsity": 0.5, "kind": "warm"}, "`kind` to be `hard` or `soft`"),
+    (MovementPruning, {"sparsity": 0.5, "kind": "soft"}, "follows from `threshold`"),
+    (MovementPruning, {"sparsity": 0.5, "score_learning_rate": 0}, "above 0, got 0"),
+    (MovementPruning, {"kind": "soft", "threshold": 1.0}, "`threshold` to be in \\(0, 1\\)"),
+    (MovementPruning, {"sparsity": 0.5, "regularization": 1.0}, "with `kind: soft`"),
+    (SecondOrderPruning, {"sparsity": 0.5, "block_size": 0}, "`block_size` to be at least 1"),
+    (SecondOrderPruning, {"sparsity": 0.5, "dampening": 0.0}, "`dampening` to be above 0"),
+    (StructuredPruning, {}, "one of `heads`, `neurons`"),
+    (StructuredPruning, {"heads": 1.0}, "`heads` to be in \\[0, 1\\), got 1.0"),
+    (StructuredPruning, {"heads": 0.5, "parameters": 0.5}, "Expected one target"),
+    (StructuredPruning, {"heads": 0.5, "layout": "hf_uniform"}, "set `layout: free`"),
+    (StructuredPruning, {"neurons": 0.5, "importance": "l1"}, "`importance` to be one of"),
+    (StructuredPruning, {"keep_layers": 1, "schedule": STEPS}, "leave `schedule` out"),
+    (SparsitySchedule, {"start": 0.5, "end": 0.2}, "did you mean start=0.2, end=0.5"),
+    (SparsitySchedule, {"shape": "round"}, "`schedule.shape` to be one of one_shot, linear"),
+    (SparsitySchedule, {"unit": "days"}, "`schedule.unit` to be one of fraction, epochs, steps"),
+    (SparsitySchedule, {"unit": "steps"}, "`schedule.end` with `schedule.unit: steps`"),
+    (SparsitySchedule, {"every_n_steps": 0}, "`schedule.every_n_steps` to be at least 1"),
+    (SparsitySchedule, {"initial_sparsity": 1.0}, "`schedule.initial_sparsity` to be in"),
+    (SparsitySchedule, {"start": -1.0}, "`schedule.start` to be at least 0"),
+)
