@@ -48,7 +48,8 @@ class CompressionMonitor(Callback):
             for callback in callbacks:
                 values |= callback.metrics()
             named = {f"compression/{name}": value for name, value in values.items()}
-            trainer.logger.log_metrics(named, trainer.global_step)
+            # Lightning numbers what it logs from 0.
+            trainer.logger.log_metrics(named, trainer.global_step - 1)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw, on the first process."""

@@ -23,7 +23,7 @@ class RunSummary(Callback):
     Its keys: ``best`` and ``last`` (validation metrics with ``step`` and ``epoch``), ``history``,
     ``steps``, ``epochs``, ``seconds`` (training and validation, over all resumes),
     ``train_samples_per_second``, ``train_tokens_per_second``, ``padding_share``,
-    ``peak_memory_mb``, ``parameters``, ``device``, ``precision``, ``seed``, ``versions``. At the
+    ``peak_memory_mb``, ``parameters``, ``nonzero_share``, ``device``, ``precision``, ``seed``, ``versions``. At the
     end the configuration and the best metrics go to TensorBoard's HParams tab.
 
     Args:
@@ -125,6 +125,7 @@ class RunSummary(Callback):
             "padding_share": round(log.padding_share, 4),
             "peak_memory_mb": round(peak_memory_mb(), 1),
             "parameters": sum(p.numel() for p in pl_module.parameters()),
+            "nonzero_share": _nonzero_share(pl_module),
             "device": str(trainer.strategy.root_device),
             "devices": trainer.world_size,
             "precision": str(trainer.precision),
@@ -133,6 +134,12 @@ class RunSummary(Callback):
             "versions": {name: _version(name) for name in PACKAGES},
             "history": self.history,
         }
+
+
+def _nonzero_share(module: LightningModule) -> float:
+    parameters = list(module.parameters())
+    nonzero = sum(int(p.count_nonzero()) for p in parameters)
+    return round(nonzero / max(sum(p.numel() for p in parameters), 1), 6)
 
 
 def _seed() -> int | None:

@@ -10,14 +10,20 @@ Positions = list[list[int]]
 """For each layer, which of its structures."""
 
 
-def least_important_by_layer(importance: Sequence[Tensor], share: float) -> Positions:
+def least_important_by_layer(
+    importance: Sequence[Tensor], share: float | Sequence[float]
+) -> Positions:
     """The least important structures of each layer, ``round(share * count)`` of them.
 
     Args:
         importance: For each layer ``[structures]``.
-        share: In [0, 1).
+        share: In [0, 1); one for all layers, or one for each.
     """
-    return [_lowest(layer, round(share * len(layer))) for layer in importance]
+    shares = [share] * len(importance) if isinstance(share, int | float) else share
+    return [
+        _lowest(layer, round(of_layer * len(layer)))
+        for layer, of_layer in zip(importance, shares, strict=True)
+    ]
 
 
 def least_important_globally(importance: Sequence[Tensor], share: float) -> Positions:
@@ -92,18 +98,38 @@ def _candidates(number: int, kind: Structures) -> list[tuple[float, int, int, in
 def _remove(
     kinds: Sequence[Structures], candidates: list[tuple[float, int, int, int]], needed: float
 ) -> list[Positions]:
+    taken = _fill(kinds, candidates, needed)
     removed: list[Positions] = [[[] for _ in kind.importance] for kind in kinds]
-    total, taken = 0.0, 0
-    while total < needed:
-        total += kinds[candidates[taken][1]].cost
-        taken += 1
-    # The last one may have been dear: what is too much is given back, dearest first.
-    for _, number, layer, position in reversed(candidates[:taken]):
-        if total - kinds[number].cost >= needed:
-            total -= kinds[number].cost
-        else:
-            removed[number][layer].append(position)
+    for _, number, layer, position in taken:
+        removed[number][layer].append(position)
     return [[sorted(layer) for layer in kind] for kind in removed]
+
+
+def _fill(
+    kinds: Sequence[Structures], candidates: list[tuple[float, int, int, int]], needed: float
+) -> list[tuple[float, int, int, int]]:
+    """Candidates in their order, without those that would overshoot by a cheap one or more."""
+    cheapest = min(kind.cost for kind in kinds)
+    taken, passed_over, total = [], [], 0.0
+    for candidate in candidates:
+        cost = kinds[candidate[1]].cost
+        if total >= needed:
+            break
+        if total + cost < needed + cheapest:
+            taken.append(candidate)
+            total += cost
+        else:
+            passed_over.append(candidate)
+    if total >= needed:
+        return taken
+    # Too few cheap ones are left: a dear one goes after all, and cheap ones come back for it.
+    taken.append(passed_over[0])
+    total += kinds[passed_over[0][1]].cost
+    for candidate in reversed(taken[:-1]):
+        if total - kinds[candidate[1]].cost >= needed:
+            total -= kinds[candidate[1]].cost
+            taken.remove(candidate)
+    return taken
 
 
 def _lowest(importance: Tensor, count: int) -> list[int]:
