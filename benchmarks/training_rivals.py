@@ -112,8 +112,10 @@ def trainer(task: str, dataset: str, turn: Turn, **flags: Any) -> None:
     Stepping(network(), arguments, train_dataset=data, data_collator=collate).train()
 
 
-def glint(task: str, dataset: str, turn: Turn, precision: str = "32-true") -> None:
-    """`glint fit` with the callbacks and the logger that it has by default."""
+def glint(
+    task: str, dataset: str, turn: Turn, precision: str = "32-true", more: tuple[Any, ...] = ()
+) -> None:
+    """`glint fit` with the callbacks and the logger that it has by default, and `more`."""
     import lightning.pytorch as pl
 
     class Stepping(pl.Callback):
@@ -124,6 +126,7 @@ def glint(task: str, dataset: str, turn: Turn, precision: str = "32-true") -> No
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from callbacks import (
+        CompressionMonitor,
         CPUKernels,
         FiniteLoss,
         LearningRateSchedule,
@@ -145,7 +148,10 @@ def glint(task: str, dataset: str, turn: Turn, precision: str = "32-true") -> No
         default_root_dir=folder,
         logger=TensorBoardLogger(folder),
         log_every_n_steps=20,
-        callbacks=[CPUKernels(), LearningRateSchedule(), ValidationPictures(), *ours, Stepping()],
+        callbacks=[
+            *(CPUKernels(), LearningRateSchedule(), *more),
+            *(CompressionMonitor(), ValidationPictures(), *ours, Stepping()),
+        ],
         limit_val_batches=0,
         use_distributed_sampler=False,
     ).fit(

@@ -38,6 +38,8 @@ class WeightMasking(Compression):
         self._is_complete = False
         self._measured_masks: dict[str, Tensor] = {}
         self._metrics: dict[str, float] = {}
+        self._factors_of: dict[str, Tensor] = {}
+        self._factors: dict[str, Tensor] = {}
         self._steps: StepSchedule | None = None
         self._changed_before_step = -1
         self._parameters: dict[str, Parameter] = {}
@@ -147,15 +149,19 @@ class WeightMasking(Compression):
         self._apply(self._parameters)
 
     def _mask_gradients(self) -> None:
-        for name, mask in self.masks.items():
+        for name, factor in self._factors.items():
             gradient = self._parameters[name].grad
             if gradient is not None:
-                gradient.mul_(mask)
+                gradient.mul_(factor)
 
     @torch.no_grad()
     def _apply(self, parameters: Mapping[str, Parameter]) -> None:
-        for name, mask in self.masks.items():
-            parameters[name].mul_(mask)
+        if self._factors_of is not self.masks:
+            self._factors_of = self.masks
+            # A product with booleans takes three times as long, and this is done at each step.
+            self._factors = {n: m.to(parameters[n].dtype) for n, m in self.masks.items()}
+        for name, factor in self._factors.items():
+            parameters[name].mul_(factor)
 
     def _apply_everywhere(self, trainer: Trainer) -> None:
         self._apply(self._parameters)

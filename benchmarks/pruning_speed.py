@@ -1,0 +1,139 @@
+"""What pruning callbacks cost a training step, and what a smaller structure saves.
+
+    python -m benchmarks.pruning_speed --dataset FOLDER
+
+In one run, taking turns: fits on mrpc (batch 8) with no callback, with each pruning callback at a
+100-step frequency, and with half of the heads and neurons removed; then forward passes of one
+sequence of 128 tokens, and of 48. Ratios are of the sums over all turns, so that the steps at
+which masks change count as often as they come.
+"""
+
+import argparse
+import sys
+import tempfile
+from typing import Any
+
+import torch
+
+from benchmarks.training_rivals import glint
+from benchmarks.turns import Turn, Worker
+from callbacks import (
+    MagnitudePruning,
+    MovementPruning,
+    SecondOrderPruning,
+    SparsitySchedule,
+    StructuredPruning,
+)
+from datamodules import GLUEDataModule
+from modules import TextClassifier
+
+LONG = SparsitySchedule(start=0, end=40_000, unit="steps", every_n_steps=100)
+HALF = {"heads": 0.5, "neurons": 0.5}
+CALLBACKS: dict[str, Any] = {
+    "dense": lambda: (),
+    "magnitude": lambda: (MagnitudePruning(sparsity=0.5, schedule=LONG),),
+    "movement": lambda: (MovementPruning(sparsity=0.5, schedule=LONG),),
+    "second order": lambda: (SecondOrderPruning(sparsity=0.5, schedule=LONG, num_gradients=128),),
+    "structured, gates": lambda: (StructuredPruning(**HALF, schedule=LONG),),
+    "structured, removed": lambda: (StructuredPruning(**HALF),),
+}
+FORWARD = ("dense", "structured, removed")
+LENGTHS = (128, 48)
+
+
+def train(name: str, dataset: str, turn: Turn) -> None:
+    """A fit that steps when it is its turn."""
+    glint("mrpc", dataset, turn, more=CALLBACKS[name]())
+
+
+def forward(name: str, length: int, turn: Turn) -> None:
+    """One sequence at a time through the network, without gradients."""
+    model = _model(name)
+    assert model.network is not None
+    ids = torch.randint(5, 1000, (1, length))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with torch.inference_mode():
+        while turn.step(length):
+            model.network(**inputs)
+
+
+def _model(name: str) -> TextClassifier:
+    model = TextClassifier("embedded")
+    data = GLUEDataModule("mrpc", dataset="embedded")
+    model.build(data.task)
+    if name != "dense":
+        layers = range(6)
+        model.prune_structure([list(range(6)) for _ in layers], [list(range(768)) for _ in layers])
+    return model.eval()
+
+
+def sizes(name: str) -> tuple[int, float]:
+    """Parameters, and MiB of the weights in a safetensors file."""
+    from pathlib import Path
+
+    from safetensors.torch import save_file
+
+    state = _model(name).state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, path)
+        return sum(t.numel() for t in state.values()), path.stat().st_size / 2**20
+
+
+def measure(commands: dict[str, list[str]], rounds: int, steps: int) -> dict[str, float]:
+    """Seconds of all turns of each worker, together."""
+    with tempfile.TemporaryFile("w") as log:
+        workers = [Worker.start(name, command, log) for name, command in commands.items()]
+        for worker in workers:
+            worker.take_turn(5, keep=False)
+        for _ in range(rounds):
+            for worker in workers:
+                worker.take_turn(steps)
+    for worker in workers:
+        worker.stop()
+    return {worker.name: sum(r.seconds for r in worker.rounds) for worker in workers}
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.pruning_speed", *arguments]
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="folder in the layout of nyu-mll/glue")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=10, help="training steps a turn")
+    parser.add_argument("--only", nargs="+", default=list(CALLBACKS), choices=list(CALLBACKS))
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        name, length = arguments.worker
+        if length == "train":
+            train(name, arguments.dataset, Turn())
+        else:
+            forward(name, int(length), Turn())
+        return
+    data = ("--dataset", arguments.dataset)
+    commands = {n: _command(*data, "--worker", n, "train") for n in arguments.only}
+    seconds = measure(commands, arguments.rounds, arguments.steps)
+    print("\n| training, mrpc, batch 8 | ms a step | against dense |\n| --- | --- | --- |")
+    for name, total in seconds.items():
+        each = total / arguments.rounds / arguments.steps * 1000
+        print(f"| {name} | {each:.1f} | {total / seconds['dense'] - 1:+.1%} |")
+    print("\n| forward, batch 1 | parameters | MiB | ms, 128 tokens | ms, 48 tokens |")
+    print("| --- | --- | --- | --- | --- |")
+    by_length = {
+        length: measure(
+            {n: _command(*data, "--worker", n, str(length)) for n in FORWARD}, arguments.rounds, 50
+        )
+        for length in LENGTHS
+    }
+    for name in FORWARD:
+        parameters, mebibytes = sizes(name)
+        cells = [f"{by_length[n][name] / arguments.rounds / 50 * 1000:.2f}" for n in LENGTHS]
+        print(f"| {name} | {parameters:,} | {mebibytes:.1f} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
