@@ -15,6 +15,8 @@ from lightning_app.pretrained import load_config, load_tokenizer, network_from_c
 
 TASKS = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 
+WEIGHTS = ("pretrained", "random")
+
 
 def random_model(folder: Path) -> str:
     """A folder with MiniLM's structure and tokenizer, and random weights."""
@@ -30,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--weights", nargs="+", default=WEIGHTS, choices=WEIGHTS)
     add_at_once(parser)
     arguments = parser.parse_args()
     models = {"pretrained": "embedded", "random": random_model(ROOT / "random-model")}
@@ -48,6 +51,7 @@ def main() -> None:
         )
         for task in arguments.tasks
         for weights, model in models.items()
+        if weights in arguments.weights
     ]
     execute_all(runs, arguments.at_once)
     print(table(runs))

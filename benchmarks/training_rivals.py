@@ -24,11 +24,11 @@ MANY = 1_000_000
 LEARNING_RATE = 2e-5
 
 
-def rows(task: str, dataset: str) -> Dataset:
+def rows(task: str, dataset: str, split: str = "train") -> Dataset:
     """Tokenized rows as the tutorial has them."""
     tokenizer = load_tokenizer("embedded")
     data = GLUEDataModule(task, dataset=dataset)
-    raw = data.raw_split("train")
+    raw = data.raw_split(split)
     columns = data.task.text_columns
 
     def tokenize(batch: dict[str, list[str]]) -> Any:

@@ -8,6 +8,7 @@ from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_schedule import LearningRateSchedule
 from callbacks.magnitude_pruning import MagnitudePruning
 from callbacks.movement_pruning import MovementPruning
+from callbacks.operator_surgery import OperatorSurgery
 from callbacks.prediction_writer import PredictionWriter
 from callbacks.random_state import RandomState
 from callbacks.run_checkpoint import RunCheckpoint
@@ -27,6 +28,7 @@ __all__ = [
     "LearningRateSchedule",
     "MagnitudePruning",
     "MovementPruning",
+    "OperatorSurgery",
     "PredictionWriter",
     "RandomState",
     "RunCheckpoint",

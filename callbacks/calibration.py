@@ -5,19 +5,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.nn import Parameter
 
+from datamodules.text_datamodule import TextDataModule
 from lightning_app.functional.losses import task_losses
 from modules.text_classifier import TextClassifier, network_inputs
 
 
 def calibration_batches(
-    trainer: Trainer, model: TextClassifier, num_rows: int, batch_size: int, seed: int
+    data: TextDataModule, model: TextClassifier, num_rows: int, batch_size: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     """Batches on the model's device, equal on every process and in every call."""
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
     for batch in data.calibration_loader(num_rows, batch_size, seed):
         yield {k: v.to(model.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
 

@@ -36,7 +36,8 @@ class MagnitudePruning(WeightPruning):
         scope: ``layer`` prunes each weight matrix by that share, ``global`` all together.
         include: Patterns on module names; by default the linear layers of the encoder.
         exclude: Patterns on module names to leave out.
-        plan: YAML of `glint sensitivity` with a share for each weight, in place of ``sparsity``.
+        plan: YAML of `glint sensitivity` with a share for each weight; with ``sparsity`` its
+            densities are all multiplied by one factor, to that share of zeros overall.
         schedule: When; by default cubic from the first step to two thirds of the run.
         seed: Of ``random``.
 

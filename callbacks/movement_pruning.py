@@ -43,7 +43,8 @@ class MovementPruning(WeightPruning):
         scope: ``global`` ranks all weights together, ``layer`` each weight matrix.
         include: Patterns on module names; by default the linear layers of the encoder.
         exclude: Patterns on module names to leave out.
-        plan: YAML of `glint sensitivity` with a share for each weight, in place of ``sparsity``.
+        plan: YAML of `glint sensitivity` with a share for each weight; with ``sparsity`` its
+            densities are all multiplied by one factor, to that share of zeros overall.
         schedule: When; scores are learned from the first step of the run.
 
     Example::

@@ -23,8 +23,9 @@ class RunSummary(Callback):
     Its keys: ``best`` and ``last`` (validation metrics with ``step`` and ``epoch``), ``history``,
     ``steps``, ``epochs``, ``seconds`` (training and validation, over all resumes),
     ``train_samples_per_second``, ``train_tokens_per_second``, ``padding_share``,
-    ``peak_memory_mb``, ``parameters``, ``nonzero_share``, ``device``, ``precision``, ``seed``, ``versions``. At the
-    end the configuration and the best metrics go to TensorBoard's HParams tab.
+    ``peak_memory_mb``, ``parameters``, ``nonzero_share``, ``device``, ``precision``, ``seed``,
+    ``versions``. At the end the configuration and the best metrics go to TensorBoard's HParams
+    tab.
 
     Args:
         monitor: The metric by which ``best`` is chosen; higher is better.

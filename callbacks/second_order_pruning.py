@@ -45,7 +45,8 @@ class SecondOrderPruning(WeightPruning):
         scope: ``global`` ranks all weights together, ``layer`` each weight matrix.
         include: Patterns on module names; by default the linear layers of the encoder.
         exclude: Patterns on module names to leave out.
-        plan: YAML of `glint sensitivity` with a share for each weight, in place of ``sparsity``.
+        plan: YAML of `glint sensitivity` with a share for each weight; with ``sparsity`` its
+            densities are all multiplied by one factor, to that share of zeros overall.
         schedule: When.
         seed: Of the choice of training rows.
 
@@ -115,9 +116,8 @@ class SecondOrderPruning(WeightPruning):
     ) -> tuple[dict[str, Tensor], int]:
         fishers: dict[str, Tensor] = {}
         rows = self.num_gradients * self.gradient_batch_size
-        batches = calibration_batches(
-            trainer, model, rows, self.gradient_batch_size, self.seed + step
-        )
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        batches = calibration_batches(data, model, rows, self.gradient_batch_size, self.seed + step)
         count, stacked = 0, []
         with evaluation_mode(model):
             for batch in batches:

@@ -1,7 +1,6 @@
 """The file in which `glint sensitivity` says how much each layer can lose."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ def read_plan(path: str, names: Iterable[str]) -> dict[str, float]:
     Raises:
         InputError: If the file is missing, is no plan, or leaves a weight out.
     """
-    shares = read_section(path, "unstructured")
+    shares = _section(_read(path), "unstructured", path)
     wanted = {name: name.removesuffix(".weight") for name in names}
     missing = [module for module in wanted.values() if module not in shares]
     if missing:
@@ -29,25 +28,66 @@ def read_plan(path: str, names: Iterable[str]) -> dict[str, float]:
     return {name: shares[module] for name, module in wanted.items()}
 
 
-@lru_cache(maxsize=8)
-def read_section(path: str, section: str) -> dict[str, float]:
-    """One part of a plan: shares in [0, 1) by name.
+def read_structure_plan(path: str, num_layers: int) -> tuple[list[float], list[float]]:
+    """Shares of heads, and of FFN neurons, that each layer loses.
+
+    Args:
+        path: YAML with mappings ``heads`` and ``neurons``, or one of them, from each layer's
+            position to its share in [0, 1).
+        num_layers: Of the network.
 
     Raises:
-        InputError: If the file is missing or is no plan.
+        InputError: If the file is missing, is no plan, is of a network with other layers, or
+            removes nothing.
     """
+    plan = _read(path)
+    if "heads" not in plan and "neurons" not in plan:
+        _section(plan, "heads", path)
+    heads, neurons = (
+        _by_layer(_section(plan, kind, path), kind, path, num_layers)
+        if kind in plan
+        else [0.0] * num_layers
+        for kind in ("heads", "neurons")
+    )
+    if not any((*heads, *neurons)):
+        raise InputError(
+            f"Expected `plan` to remove heads or neurons, but all shares in {path!r} are 0; write"
+            " it anew with a larger `--sensitivity.max_drop`, or smaller `--sensitivity.shares`."
+        )
+    return heads, neurons
+
+
+def _read(path: str) -> dict[str, Any]:
     import yaml  # type: ignore[import-untyped]
 
     if not Path(path).is_file():
         raise InputError(f"Expected `plan` to be a file of `glint sensitivity`, got {path!r}.")
-    plan: Any = yaml.safe_load(Path(path).read_text("utf-8"))
-    shares = plan.get(section) if isinstance(plan, dict) else None
+    try:
+        plan = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"Expected `plan` to be YAML, but {path!r} is not: {reason}") from error
+    return plan if isinstance(plan, dict) else {}
+
+
+def _section(plan: dict[str, Any], section: str, path: str) -> dict[str, float]:
+    shares = plan.get(section)
     if not isinstance(shares, dict) or not all(_is_share(share) for share in shares.values()):
         raise InputError(
             f"Expected `plan` to have a mapping {section!r} from names to shares in [0, 1), but"
             f" {path!r} has none; write it with `glint sensitivity`."
         )
     return {str(name): float(share) for name, share in shares.items()}
+
+
+def _by_layer(shares: dict[str, float], kind: str, path: str, num_layers: int) -> list[float]:
+    if set(shares) != {str(layer) for layer in range(num_layers)}:
+        raise InputError(
+            f"Expected `plan` to have a share for each of the network's {num_layers} layers, but"
+            f" {kind!r} in {path!r} has {len(shares)}: {', '.join(shares)}; write it anew with"
+            " `glint sensitivity` for this network."
+        )
+    return [shares[str(layer)] for layer in range(num_layers)]
 
 
 def _is_share(value: Any) -> bool:

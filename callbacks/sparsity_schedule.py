@@ -1,5 +1,6 @@
 """When weights are pruned, and how many of them by then."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,7 +73,7 @@ class SparsitySchedule:
                 "Expected a run of known length for a pruning schedule; set `trainer.max_steps`."
             )
         end = self._last()
-        per_unit = {"fraction": total, "steps": 1.0, "epochs": total / _epochs(trainer)}[self.unit]
+        per_unit = {"fraction": total, "steps": 1.0}.get(self.unit) or _steps_per_epoch(trainer)
         steps = StepSchedule(self, round(self.start * per_unit), round(end * per_unit))
         if steps.end >= total:
             fits = f"{(total - 1) / per_unit:.3g}"
@@ -121,10 +122,9 @@ class StepSchedule:
         return scheduled_sparsity(self.schedule.shape, progress, final, initial)
 
 
-def _epochs(trainer: Trainer) -> float:
-    if trainer.max_epochs is not None and trainer.max_epochs > 0:
-        return trainer.max_epochs
-    return trainer.estimated_stepping_batches / max(trainer.num_training_batches, 1)
+def _steps_per_epoch(trainer: Trainer) -> float:
+    trainer.fit_loop.setup_data()  # otherwise the number of batches is not known yet
+    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

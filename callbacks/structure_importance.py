@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
 
 from callbacks.calibration import calibration_batches
 from callbacks.structure_gates import head_columns
+from datamodules.text_datamodule import TextDataModule
 from lightning_app.functional.importance import gate_taylor_importance, random_importance
 from lightning_app.functional.losses import task_losses
 from modules.families import layer_parts
@@ -22,14 +22,14 @@ Importance = tuple[list[Tensor], list[Tensor]]
 
 
 def measured_importance(
-    trainer: Trainer, model: TextClassifier, num_samples: int, seed: int
+    data: TextDataModule, model: TextClassifier, num_samples: int, seed: int
 ) -> Importance:
     """Mean over training rows of the absolute gradient of each row's loss by each gate."""
     assert model.network is not None
     assert model.task is not None
     problem_type = model.task.problem_type
     by_batch = []
-    for batch in calibration_batches(trainer, model, num_samples, CALIBRATION_BATCH_SIZE, seed):
+    for batch in calibration_batches(data, model, num_samples, CALIBRATION_BATCH_SIZE, seed):
         labels = batch["labels"]
         by_batch.append(
             gate_gradients(

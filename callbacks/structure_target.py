@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from callbacks.mask_pattern import Scope
+from callbacks.sparsity_plan import read_structure_plan
 from lightning_app.errors import InputError
 from lightning_app.functional.structure_choice import (
     Positions,
@@ -31,20 +32,28 @@ class StructureTarget:
     sequence_length: int = 128
     scope: Scope = "layer"
     layout: Literal["free", "hf_uniform"] = "free"
+    plan: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("heads", "neurons", "parameters", "flops"):
             share = getattr(self, name)
             if share is not None and not 0 <= share < 1:
                 raise InputError(f"Expected `{name}` to be in [0, 1), got {share}.")
-        budgets = [name for name in ("parameters", "flops") if getattr(self, name) is not None]
+        given = ("parameters", "flops", "plan")
+        budgets = [name for name in given if getattr(self, name) is not None]
         if len(budgets) + bool(self.heads or self.neurons) > 1:
             raise InputError(
                 f"Expected one target, got {', '.join(budgets)} beside heads={self.heads} and"
-                f" neurons={self.neurons}; set `parameters`, or `flops`, or `heads` and `neurons`."
+                f" neurons={self.neurons}; set `parameters`, or `flops`, or `plan`, or `heads` and"
+                " `neurons`."
             )
         if self.scope not in ("layer", "global"):
             raise InputError(f"Expected `scope` to be `layer` or `global`, got {self.scope!r}.")
+        if self.plan is not None and self.scope == "global":
+            raise InputError(
+                "Expected `scope: layer` with a `plan`, which says what each layer loses, got"
+                " `global`; set `scope: layer`."
+            )
         if self.layout not in ("free", "hf_uniform"):
             raise InputError(
                 f"Expected `layout` to be `free` or `hf_uniform`, got {self.layout!r}."
@@ -60,12 +69,18 @@ class StructureTarget:
     @property
     def is_empty(self) -> bool:
         """Whether neither heads nor neurons are to go."""
-        return not (self.heads or self.neurons or self.parameters or self.flops)
+        return not (self.heads or self.neurons or self.parameters or self.flops or self.plan)
 
-    @property
-    def largest_share(self) -> float:
+    def shares(self, num_layers: int) -> tuple[list[float], list[float]]:
+        """Shares of heads, and of neurons, that each layer loses; of the plan, if there is one."""
+        if self.plan is not None:
+            return read_structure_plan(self.plan, num_layers)
+        return [self.heads] * num_layers, [self.neurons] * num_layers
+
+    def largest_share(self, num_layers: int) -> float:
         """The share by which the target is followed on its way."""
-        return max(self.heads, self.neurons, self.parameters or 0.0, self.flops or 0.0)
+        heads, neurons = self.shares(num_layers)
+        return max(*heads, *neurons, self.parameters or 0.0, self.flops or 0.0)
 
     def choose(
         self, model: TextClassifier, heads: list[Tensor], neurons: list[Tensor], progress: float
@@ -78,12 +93,21 @@ class StructureTarget:
             neurons: For each layer the importance ``[intermediate]``.
             progress: Share of the target to reach, in [0, 1].
         """
-        if self.parameters is None and self.flops is None:
-            lowest = least_important_by_layer if self.scope == "layer" else least_important_globally
-            _check_one_is_left("heads", self.heads, heads)
-            _check_one_is_left("neurons", self.neurons, neurons)
-            return lowest(heads, self.heads * progress), lowest(neurons, self.neurons * progress)
-        return self._within_budget(model, heads, neurons, progress)
+        if self.parameters is not None or self.flops is not None:
+            return self._within_budget(model, heads, neurons, progress)
+        shares = self.shares(len(heads))
+        return (
+            self._choose_kind("heads", heads, shares[0], progress),
+            self._choose_kind("neurons", neurons, shares[1], progress),
+        )
+
+    def _choose_kind(
+        self, kind: str, importance: list[Tensor], shares: list[float], progress: float
+    ) -> Positions:
+        _check_one_is_left(kind, importance, shares, self.plan)
+        if self.scope == "global":
+            return least_important_globally(importance, shares[0] * progress)
+        return least_important_by_layer(importance, [share * progress for share in shares])
 
     def _within_budget(
         self, model: TextClassifier, heads: list[Tensor], neurons: list[Tensor], progress: float
@@ -115,10 +139,14 @@ class StructureTarget:
         return encoder_flops(shapes, hidden, parts.head_size, self.sequence_length)
 
 
-def _check_one_is_left(name: str, share: float, importance: list[Tensor]) -> None:
-    count = min(len(layer) for layer in importance)
-    if round(share * count) >= count:
-        raise InputError(
-            f"Expected `{name}` to leave at least one of the {count} {name} of each layer, got"
-            f" {share}; set at most {(count - 1) / count:.3g}."
-        )
+def _check_one_is_left(
+    kind: str, importance: list[Tensor], shares: list[float], plan: str | None
+) -> None:
+    for layer, (values, share) in enumerate(zip(importance, shares, strict=True)):
+        count = len(values)
+        if round(share * count) >= count:
+            where = f"`{kind}`" if plan is None else f"`plan`, for {kind} in {plan!r},"
+            raise InputError(
+                f"Expected {where} to leave at least one of the {count} {kind} of layer {layer},"
+                f" got {share}; set at most {(count - 1) / count:.3g}."
+            )

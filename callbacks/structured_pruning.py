@@ -58,6 +58,8 @@ class StructuredPruning(WeightMasking):
         layout: ``free``, or ``hf_uniform`` for a network that plain `transformers` opens: whole
             layers, and neurons by the same number in each.
         num_samples: Training rows that importance is measured on.
+        plan: YAML of `glint sensitivity` with shares of heads and neurons for each layer, in place
+            of ``heads`` and ``neurons``.
         schedule: None to prune once before training.
         seed: Of the choice of rows, and of ``random``.
 
@@ -79,6 +81,7 @@ class StructuredPruning(WeightMasking):
         scope: Scope = "layer",
         layout: Literal["free", "hf_uniform"] = "free",
         num_samples: int = 512,
+        plan: str | None = None,
         schedule: SparsitySchedule | None = None,
         seed: int = 42,
     ) -> None:
@@ -90,12 +93,18 @@ class StructuredPruning(WeightMasking):
         if num_samples < 1:
             raise InputError(f"Expected `num_samples` to be at least 1, got {num_samples}.")
         self.target = StructureTarget(
-            heads, neurons, parameters, flops, sequence_length, scope, layout
+            heads, neurons, parameters, flops, sequence_length, scope, layout, plan
         )
         if keep_layers is None and self.target.is_empty:
             raise InputError(
-                "Expected one of `heads`, `neurons`, `keep_layers`, `parameters` or `flops`, got"
-                " none; set, for example, `heads: 0.5` and `neurons: 0.5`."
+                "Expected one of `heads`, `neurons`, `keep_layers`, `parameters`, `flops` or"
+                " `plan`, got none; set, for example, `heads: 0.5` and `neurons: 0.5`."
+            )
+        if keep_layers is not None and plan is not None:
+            raise InputError(
+                "Expected either `plan`, which is of all the layers there are, or `keep_layers`,"
+                f" got plan={plan!r}, keep_layers={keep_layers}; leave one out, or drop the layers"
+                " in a fit before and run `glint sensitivity` on its checkpoint."
             )
         self.keep_layers = keep_layers
         self.importance = importance
@@ -138,6 +147,7 @@ class StructuredPruning(WeightMasking):
         num_layers = len(layer_parts(pl_module.network))  # refuses families that cannot be pruned
         if _was_pruned(pl_module):  # the checkpoint to resume is; its structure is here already
             return
+        self.target.shares(num_layers)  # a plan that does not fit is refused here, not steps later
         if self.keep_layers is not None:
             pl_module.keep_layers(kept_layers(self.keep_layers, num_layers), by=OPERATION)
         if not self.is_gradual:
@@ -189,7 +199,7 @@ class StructuredPruning(WeightMasking):
         for kind, closed in zip((heads, neurons), closed_gates(model, self.masks), strict=True):
             for importance, positions in zip(kind, closed, strict=True):
                 importance[positions] = -torch.inf  # what is closed stays closed
-        most = self.target.largest_share
+        most = self.target.largest_share(len(heads))
         progress = self.steps.sparsity(step, most) / most
         return gate_masks(model, *self.target.choose(model, heads, neurons, progress))
 
@@ -213,7 +223,8 @@ class StructuredPruning(WeightMasking):
         if self.importance == "taylor" and not self._measured.is_empty:
             return self._measured.importance()
         if self.importance == "taylor":
-            return measured_importance(trainer, model, self.num_samples, self.seed)
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            return measured_importance(data, model, self.num_samples, self.seed)
         seed = self.seed + step if self.importance == "random" else None
         return weight_importance(model, seed)
 

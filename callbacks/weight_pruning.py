@@ -15,6 +15,7 @@ from callbacks.sparsity_plan import read_plan
 from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.weight_masking import WeightMasking
 from lightning_app.errors import InputError
+from lightning_app.functional.sparsity import scaled_shares
 from modules.text_classifier import TextClassifier
 
 
@@ -28,7 +29,8 @@ class WeightPruning(WeightMasking):
         scope: ``layer`` prunes each weight matrix by that share, ``global`` all together.
         include: Patterns on module names; by default the linear layers of the encoder.
         exclude: Patterns on module names to leave out.
-        plan: YAML of `glint sensitivity` with a share for each weight, in place of ``sparsity``.
+        plan: YAML of `glint sensitivity` with a share for each weight; with ``sparsity`` its
+            densities are all multiplied by one factor, to that share of zeros overall.
         schedule: When.
     """
 
@@ -56,6 +58,7 @@ class WeightPruning(WeightMasking):
         self.include = include
         self.exclude = exclude
         self.plan = plan
+        self._planned: dict[str, float] = {}
 
     @property
     def state_key(self) -> str:
@@ -73,7 +76,22 @@ class WeightPruning(WeightMasking):
         weights = prunable_weights(model, self.include, self.exclude)
         for name, weight in weights.items():
             self.pattern.check_shape(name.removesuffix(".weight"), weight)
+        if self.plan is not None:
+            self._planned = self._read_plan(self.plan, weights)
         return weights
+
+    def _read_plan(self, path: str, weights: Mapping[str, Tensor]) -> dict[str, float]:
+        shares = read_plan(path, weights)
+        if self.sparsity is None and not any(shares.values()):
+            raise InputError(
+                f"Expected `plan` to prune something, but all shares in {path!r} are 0; set"
+                " `sparsity` beside it, or write it anew with a larger `--sensitivity.max_drop`."
+            )
+        if self.sparsity is None:
+            return shares
+        sizes = [weights[name].numel() for name in shares]
+        scaled = scaled_shares(list(shares.values()), sizes, self.sparsity)
+        return dict(zip(shares, scaled, strict=True))
 
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
         importance = self._importance(trainer, model, step)
@@ -90,8 +108,7 @@ class WeightPruning(WeightMasking):
         if self.plan is None:
             assert self.sparsity is not None
             return self.steps.sparsity(step, self.sparsity)
-        shares = read_plan(self.plan, self._parameters)
-        return {name: self.steps.sparsity(step, share) for name, share in shares.items()}
+        return {name: self.steps.sparsity(step, share) for name, share in self._planned.items()}
 
 
 def _check_sparsity(
@@ -99,12 +116,13 @@ def _check_sparsity(
 ) -> float | None:
     implied: Any = pattern.sparsity
     if plan is not None:
-        if sparsity is not None or implied is not None:
+        if implied is not None:
             raise InputError(
-                f"Expected either `plan` or `sparsity` and n:m, got plan={plan!r},"
-                f" sparsity={sparsity}, pattern={text!r}; leave one out."
+                f"Expected either `plan` or an n:m `pattern`, which says what each weight gets, got"
+                f" plan={plan!r}, pattern={text!r}; leave one out."
             )
-        return None
+        if sparsity is None:
+            return None
     if implied is not None and sparsity is not None and abs(implied - sparsity) > 1e-9:
         raise InputError(
             f"Expected `sparsity` to be {implied:g} with `pattern: {text}`, got {sparsity}; leave"

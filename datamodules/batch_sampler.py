@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Sampler
 
+from datamodules.splits import Rows, shuffled
+
 RowKey = tuple[int, float]
 """A row and its weight in the loss; weight 0 marks a filler row."""
 
@@ -33,7 +35,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
 
     def __init__(
         self,
-        lengths: npt.NDArray[np.integer[Any]],
+        lengths: npt.NDArray[np.signedinteger[Any]],
         batch_size: int,
         *,
         group_by_length: bool = True,
@@ -69,29 +71,29 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
 
     def __iter__(self) -> Iterator[list[RowKey]]:
         start, self.start_batch = self.start_batch, 0
-        for rows in self._global_batches()[start:]:
-            yield self._share_of(rows)
-
-    def _global_batches(self) -> list[npt.NDArray[np.int64]]:
-        rng = np.random.default_rng((self.seed, self.epoch))
         size = self.batch_size * self.world_size
-        order = rng.permutation(len(self.lengths))
+        order, batches = self._epoch_order(size)
+        for batch in batches[start:]:
+            yield self._share_of(order[batch * size : (batch + 1) * size])
+
+    def _epoch_order(self, size: int) -> tuple[Rows, Rows]:
+        """The rows in order, and the global batches that they make in theirs."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = shuffled(len(self.lengths), rng)
+        batches = np.arange(len(self), dtype=np.int32)
         if self.group_by_length:
-            order = self._sort_within_windows(order, size * self.window)
-        batches = [order[i : i + size] for i in range(0, len(order), size)]
-        if not self.group_by_length:
-            return batches
-        # The smaller batch stays last, as the number of accumulation steps depends on it.
-        whole = len(batches) - (len(batches[-1]) < size)
-        return [batches[i] for i in rng.permutation(whole)] + batches[whole:]
+            self._sort_within_windows(order, size * self.window)
+            # The smaller batch stays last, as the number of accumulation steps depends on it.
+            whole = len(order) // size
+            batches[:whole] = shuffled(whole, rng)
+        return order, batches
 
-    def _sort_within_windows(
-        self, order: npt.NDArray[np.int64], window: int
-    ) -> npt.NDArray[np.int64]:
-        windows = [order[i : i + window] for i in range(0, len(order), window)]
-        return np.concatenate([w[np.argsort(-self.lengths[w], kind="stable")] for w in windows])
+    def _sort_within_windows(self, order: Rows, window: int) -> None:
+        for start in range(0, len(order), window):
+            rows = order[start : start + window]
+            rows[:] = rows[np.argsort(-self.lengths[rows], kind="stable")]
 
-    def _share_of(self, rows: npt.NDArray[np.int64]) -> list[RowKey]:
+    def _share_of(self, rows: Rows) -> list[RowKey]:
         mine = rows[self.rank :: self.world_size]
         if len(rows) == self.batch_size * self.world_size:
             return [(int(row), 1.0) for row in mine]
@@ -116,19 +118,19 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
 
     def __init__(
         self,
-        lengths: npt.NDArray[np.integer[Any]],
+        lengths: npt.NDArray[np.signedinteger[Any]],
         batch_size: int,
         *,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        order = np.argsort(-lengths.astype(np.int64), kind="stable")
-        batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        self.batches = batches[rank::world_size]
+        self.order: Rows = np.argsort(-lengths, kind="stable").astype(np.int32)
+        self.batch_size = batch_size
+        self.starts = range(rank * batch_size, len(lengths), world_size * batch_size)
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.starts)
 
     def __iter__(self) -> Iterator[list[RowKey]]:
-        for rows in self.batches:
-            yield [(int(row), 1.0) for row in rows]
+        for start in self.starts:
+            yield [(int(row), 1.0) for row in self.order[start : start + self.batch_size]]

@@ -10,6 +10,7 @@ from datamodules.row_checks import check_columns, check_not_empty, check_text, r
 from datamodules.text_datamodule import TextDataModule
 from datamodules.tokenization import LabelEncoder
 from lightning_app.errors import InputError
+from lightning_app.hub import hub_or_cache
 from lightning_app.pretrained import EMBEDDED
 from lightning_app.task import Task
 
@@ -104,7 +105,8 @@ class GLUEDataModule(TextDataModule):
         name = self.task.name
         place = str(embedded_folder()) if self.dataset == EMBEDDED else self.dataset
         try:
-            return load_dataset(place, name, split=split)
+            with hub_or_cache(place):
+                return load_dataset(place, name, split=split)
         except (OSError, ValueError) as error:
             raise self._not_readable(place, split, error) from error
 

@@ -3,7 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
+"""Row numbers, in 4 bytes each: of a large set there are several such arrays."""
+
+
+def shuffled(num_rows: int, rng: np.random.Generator) -> Rows:
+    """The numbers below ``num_rows``, in random order; the very order of ``rng.permutation``."""
+    return rng.permutation(np.arange(num_rows, dtype=np.int32))
 
 
 def stratified_order(labels: npt.NDArray[np.generic], seed: int) -> Rows:
@@ -16,8 +22,8 @@ def stratified_order(labels: npt.NDArray[np.generic], seed: int) -> Rows:
         labels: One label a row, ``[rows]``.
         seed: Seed of the order within equal labels.
     """
-    tie_break = np.random.default_rng(seed).permutation(len(labels))
-    return np.lexsort((tie_break, labels)).astype(np.int64)
+    tie_break = shuffled(len(labels), np.random.default_rng(seed))
+    return np.lexsort((tie_break, labels)).astype(np.int32)
 
 
 def fold_rows(
@@ -36,7 +42,7 @@ def fold_rows(
     """
     held_back = np.zeros(len(labels), dtype=bool)
     held_back[stratified_order(labels, seed)[fold::num_folds]] = True
-    return np.flatnonzero(~held_back), np.flatnonzero(held_back)
+    return rows_where(~held_back), rows_where(held_back)
 
 
 def stratified_part(labels: npt.NDArray[np.generic], num_rows: int, seed: int) -> Rows:
@@ -48,7 +54,13 @@ def stratified_part(labels: npt.NDArray[np.generic], num_rows: int, seed: int) -
         seed: Seed of the choice.
     """
     order = stratified_order(labels, seed)
-    # Row i of the order is taken when the running quota passes a whole number. Begun at a half,
-    # the middle of each run of rows is taken; its end would favour high regression targets.
-    quota = (np.arange(len(order) + 1) * num_rows + len(order) // 2) // len(order)
-    return np.sort(order[np.diff(quota) > 0])
+    # A row of the order is taken when the running quota, `num_rows / rows` a row, passes a whole
+    # number: the k-th at the first place i with (i + 1) * num_rows + rows // 2 >= k * rows. Begun
+    # at a half, the middle of each run is taken; its end would favour high regression targets.
+    quotas = np.arange(1, num_rows + 1) * len(order) - len(order) // 2
+    return np.sort(order[-(-quotas // num_rows) - 1])
+
+
+def rows_where(chosen: npt.NDArray[np.bool_]) -> Rows:
+    """Numbers of the rows for which ``chosen`` is true, in ascending order."""
+    return np.flatnonzero(chosen).astype(np.int32)

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from datamodules.batch_loader import BatchLoader
 from datamodules.batch_sampler import EvalBatchSampler, TrainBatchSampler
 from datamodules.collator import PaddingCollator
-from datamodules.splits import Rows, fold_rows, stratified_part
+from datamodules.splits import Rows, fold_rows, rows_where, stratified_part
 from datamodules.streaming import StreamingLoader
 from datamodules.tokenization import LabelEncoder, TokenizedRows, tokenize_split
 from lightning_app.errors import InputError
@@ -150,9 +150,17 @@ class TextDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> list[BatchLoader]:
         """One loader a validation split."""
-        if self._holds_back():
-            return [self._eval_loader(self._held_back_rows())]
-        return [self._eval_loader(self._tokenized[split]) for split in self.validation_splits]
+        return [self._eval_loader(rows) for rows in self._validation_rows()]
+
+    def validation_part(self, num_rows: int, seed: int = 0) -> list[BatchLoader]:
+        """As `val_dataloader`, of at most so many rows a split.
+
+        Args:
+            num_rows: A random choice without replacement, the same in every call.
+            seed: Of the choice.
+        """
+        parts = [_random_part(rows, num_rows, seed) for rows in self._validation_rows()]
+        return [self._eval_loader(part) for part in parts]
 
     def test_dataloader(self) -> list[BatchLoader]:
         """One loader a labelled test split."""
@@ -178,10 +186,7 @@ class TextDataModule(LightningDataModule, ABC):
                 "Expected `data.streaming: false` for a callback that calibrates on training rows,"
                 " got true."
             )
-        rows = self._train_rows()
-        among = np.arange(len(rows)) if rows.rows is None else rows.rows
-        order = np.random.default_rng(seed).permutation(len(among))[:num_rows]
-        chosen = TokenizedRows(rows.table, among[np.sort(order)])
+        chosen = _random_part(self._train_rows(), num_rows, seed)
         return self._loader(chosen, EvalBatchSampler(chosen.lengths, batch_size))
 
     def split_names(self, stage: str) -> tuple[str, ...]:
@@ -297,13 +302,19 @@ class TextDataModule(LightningDataModule, ABC):
 
     def _train_rows(self) -> TokenizedRows:
         rows = self._tokenized["train"]
-        chosen = np.arange(len(rows))
+        trained_on = np.ones(len(rows), dtype=bool)
         if self._holds_back():
-            chosen = np.setdiff1d(chosen, self._held_back(self._labels()))
+            trained_on[self._held_back(self._labels())] = False
+        chosen = rows_where(trained_on)
         if self.max_train_rows is not None and self.max_train_rows < len(chosen):
             labels = self._labels()[chosen]
             chosen = chosen[stratified_part(labels, self.max_train_rows, self.data_seed)]
         return rows if len(chosen) == len(rows) else TokenizedRows(rows.table, chosen)
+
+    def _validation_rows(self) -> list[TokenizedRows]:
+        if self._holds_back():
+            return [self._held_back_rows()]
+        return [self._tokenized[split] for split in self.validation_splits]
 
     def _held_back_rows(self) -> TokenizedRows:
         table = self._tokenized["train"].table
@@ -319,11 +330,11 @@ class TextDataModule(LightningDataModule, ABC):
         return fold_rows(labels, self.num_folds, self.fold, self.data_seed)[1]
 
     def _labels(self) -> Any:
+        labels = self._tokenized["train"].column("labels")
         if self.task.problem_type == "multi_label_classification":
             # Stratified by the combination of labels.
-            combinations = self._tokenized["train"].table["labels"]
-            return np.unique(np.asarray(combinations), axis=0, return_inverse=True)[1]
-        return self._tokenized["train"].column("labels")
+            return np.unique(labels.astype(np.int8), axis=0, return_inverse=True)[1]
+        return labels
 
     def _eval_loader(self, rows: TokenizedRows) -> BatchLoader:
         rank, world_size = self._place()
@@ -365,3 +376,9 @@ class TextDataModule(LightningDataModule, ABC):
 
     def _on_gpu(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def _random_part(rows: TokenizedRows, num_rows: int, seed: int) -> TokenizedRows:
+    among = np.arange(len(rows), dtype=np.int32) if rows.rows is None else rows.rows
+    order = np.random.default_rng(seed).permutation(len(among))[:num_rows]
+    return TokenizedRows(rows.table, among[np.sort(order)])

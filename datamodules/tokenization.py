@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from datamodules.batch_sampler import RowKey
+from datamodules.splits import Rows
 from lightning_app.errors import InputError
 from lightning_app.task import Task
 
@@ -32,7 +35,7 @@ class TokenizedRows:
         rows: The rows of ``table`` that belong; all by default.
     """
 
-    def __init__(self, table: "Dataset", rows: npt.NDArray[np.int64] | None = None) -> None:
+    def __init__(self, table: "Dataset", rows: Rows | None = None) -> None:
         self.table = table
         self.rows = rows
         keys = ("input_ids", "token_type_ids", "labels")
@@ -56,7 +59,7 @@ class TokenizedRows:
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         """Tokens of each row, ``[rows]``."""
-        return self.column("length").astype(np.int32)
+        return self.column("length")
 
     @property
     def num_truncated(self) -> int:
@@ -64,8 +67,13 @@ class TokenizedRows:
         return int(self.column("truncated").sum())
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """One column of plain numbers, ``[rows]``."""
-        values = np.asarray(self.table.data.column(name))
+        """One column of numbers ``[rows]``, or of lists ``[rows, length]``; int64 becomes int32."""
+        column = self.table.data.column(name)
+        numbers = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+        chunks = [np.asarray(chunk) for chunk in numbers.chunks]
+        kind = np.int32 if pa.types.is_integer(numbers.type) else None
+        values = np.concatenate(chunks, dtype=kind, casting="same_kind")
+        values = values if numbers is column else values.reshape(len(column), -1)
         return values if self.rows is None else values[self.rows]
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": "score a checkpoint on the validation set",
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
+    "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
 }
 
 USAGE = """\
@@ -79,7 +80,7 @@ def _run(command: str) -> int:
 
 def _usage() -> str:
     return USAGE.format(
-        commands="\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+        commands="\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
     )
 
 

@@ -15,13 +15,11 @@ def keep_large_blocks(reserved_bytes: int = _MAX_RESERVED) -> bool:
     """Tell glibc to keep large blocks and to put them on huge pages; call it once, early.
 
     By default glibc takes each block above 128 KiB to 32 MiB from the kernel and gives it back
-    when freed: a step of MiniLM on MRPC (batch 8) then takes 13 700 page faults, 46 MB of
-    embedding gradient alone 11 400 of them, 19 to 25 ms where the arithmetic takes 1.3 ms. Here
-    ``mallopt`` keeps the blocks (1 500 faults a step), and the room the heap will grow into is
-    marked for transparent huge pages (22 faults): 278 and 254 ms a step became 234 and 230 on
-    one Zen 5 core in two rounds, 1.10 and 1.18 times as fast (1.05 on MRPC and 1.02 on SST-2 in a
-    run beside busy neighbours). It works after start, unlike glibc's
-    tunables and torch's ``THP_MEM_ALLOC_ENABLE``, which are read before our first line.
+    when freed: a training step then takes thousands of page faults, most of them for the gradient
+    of the embeddings. Here ``mallopt`` keeps the blocks, and the room the heap will grow into is
+    marked for transparent huge pages: measured by `python -m benchmarks.kernels`. It works after
+    start, unlike glibc's tunables and torch's ``THP_MEM_ALLOC_ENABLE``, which are read before our
+    first line.
 
     The process does not return memory to the system while it lives; its peak is unchanged.
 

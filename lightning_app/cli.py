@@ -1,4 +1,5 @@
-"""`fit`, `validate`, `test` and `predict`: LightningCLI with Glint's module, data and callbacks."""
+"""`fit`, `validate`, `test`, `predict` and the commands on trained models: LightningCLI with
+Glint's module, data and callbacks."""
 
 import os
 import sys
@@ -27,8 +28,17 @@ from callbacks import (
 from datamodules import GLUEDataModule, TextDataModule
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.checkpoint_io import AtomicCheckpointIO
+from lightning_app.commands.command_trainer import CommandTrainer
+from lightning_app.commands.sensitivity import Sensitivity
+from lightning_app.commands.sensitivity_files import prepare_folder, write_files
+from lightning_app.commands.sensitivity_text import next_commands, summary
 from lightning_app.errors import InputError
-from lightning_app.run_folder import DEFAULT_ROOT, RunFolder, find_checkpoint
+from lightning_app.run_folder import (
+    DEFAULT_ROOT,
+    RunFolder,
+    find_checkpoint,
+    folder_of_checkpoint,
+)
 from modules import TextClassifier
 
 RUN_VERSION = "GLINT_RUN_VERSION"
@@ -45,8 +55,8 @@ class GlintCLI(LightningCLI):
     """The command line of a LightningModule and a LightningDataModule, for one command.
 
     Args:
-        command: ``fit``, ``validate``, ``test`` or ``predict``; only its parser is built, which
-            makes `--help` four times as fast.
+        command: ``fit``, ``validate``, ``test``, ``predict`` or ``sensitivity``; only its parser is
+            built, which makes `--help` four times as fast.
     """
 
     def __init__(self, command: str) -> None:
@@ -60,6 +70,7 @@ class GlintCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveConfigCallback if command == "fit" else None,
             save_config_kwargs={"overwrite": True},
+            trainer_class=CommandTrainer,
             trainer_defaults=TRAINER_DEFAULTS,
             seed_everything_default=42,
             auto_configure_optimizers=False,
@@ -70,7 +81,8 @@ class GlintCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """The one command that was asked for."""
-        return {self.command: LightningCLI.subcommands()[self.command]}
+        own = {"sensitivity": {"model", "datamodule", "options"}}
+        return {self.command: {**LightningCLI.subcommands(), **own}[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options beside trainer, model and data."""
@@ -89,6 +101,8 @@ class GlintCLI(LightningCLI):
             parser.add_argument(
                 "--text_pair", type=str | None, default=None, help="The second text of a pair."
             )
+        if self.command == "sensitivity":
+            parser.add_class_arguments(Sensitivity, "sensitivity")
 
     def _parse_ckpt_path(self) -> None:
         """Options are the YAML's and the command line's, never the checkpoint's."""
@@ -105,6 +119,8 @@ class GlintCLI(LightningCLI):
             self._no_checkpoint_yet(root / name)
         if self.command == "fit" and not config.trainer.fast_dev_run:
             self._claim_run_folder = partial(self._run_folder, root, name, wanted)
+        if self.command == "sensitivity":
+            _set_one_device(config.trainer)
 
     @cached_property
     def checkpoint_contents(self) -> dict[str, Any]:
@@ -165,6 +181,23 @@ class GlintCLI(LightningCLI):
             return
         self.trainer.predict(**{**kwargs, "return_predictions": False})
 
+    def sensitivity(self, **kwargs: Any) -> None:
+        """Measure the checkpoint; write and say what came out, and what to do next."""
+        if self.checkpoint is None:
+            raise InputError(
+                "Expected `--ckpt_path` for a sensitivity analysis, got None: a checkpoint of"
+                " `glint fit`, `last` or `best`."
+            )
+        options: Sensitivity = self._get(self.config_init, "sensitivity")
+        folder = Path(options.output or folder_of_checkpoint(self.checkpoint))
+        prepare_folder(folder)
+        result = self.trainer.sensitivity(**kwargs, options=options)  # type: ignore[attr-defined]
+        files = write_files(result, folder, str(self.checkpoint))
+        sys.stdout.write(f"\n{summary(result)}\nwritten: {', '.join(map(str, files.values()))}\n")
+        configs = [str(path) for path in self._get(self.config, "config") or ()]
+        for command in next_commands(result, configs, str(self.checkpoint), files["plan.yaml"]):
+            sys.stdout.write(f"next: {command}\n")
+
     def after_fit(self) -> None:
         """Say what came out and what to do next."""
         if self.run_folder is None or not self.trainer.is_global_zero:
@@ -220,6 +253,12 @@ class GlintCLI(LightningCLI):
             default_hp_metric=False,
             purge_step=step,
         )
+
+
+def _set_one_device(trainer: Any) -> None:
+    """For a command that one device runs, whatever the run was trained on."""
+    trainer.devices = trainer.devices[:1] if isinstance(trainer.devices, list) else 1
+    trainer.num_nodes, trainer.strategy = 1, "auto"
 
 
 def _rank() -> int:

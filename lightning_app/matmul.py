@@ -10,8 +10,8 @@ from torch import Tensor
 
 # One product of MiniLM's FFN over a batch of 256 tokens.
 _TOKENS, _HIDDEN, _INTERMEDIATE = 256, 384, 1536
-# The two libraries are level on Intel (1.0) and far apart on AMD (2.2): far from either, so
-# that noise never turns the choice between a run and its resumption.
+# The two libraries are level on Intel and Zen 4 and far apart on Zen 5: far from either, so that
+# noise does not turn the choice between a run and its resumption.
 _MIN_SPEEDUP = 1.4
 # float32 makes some 1e-6 here, bfloat16 1e-3.
 _MAX_ERROR = 1e-5
@@ -21,19 +21,20 @@ _MAX_ERROR = 1e-5
 def onednn_matmul() -> Iterator[bool]:
     """Within it, float32 matrix products on the CPU go to oneDNN where that is faster and exact.
 
-    PyTorch sends them to MKL, which on AMD processors takes its AVX2 path: 90 GFLOP/s on one
-    Zen 5 core, where oneDNN makes 205 with AVX-512 (436 x 384 x 1536 and its two gradients). The
-    step of MiniLM on MRPC goes from 432 to 270 ms by this alone.
+    PyTorch sends them to MKL, which on AMD processors takes its AVX2 path. Where the AVX-512 units
+    are of full width (Zen 5), oneDNN is far faster with them, which a training step feels most of
+    all that Glint does; where they are of half width (Zen 4), the two are level. Measured by
+    `python -m benchmarks.kernels`.
 
     The switch is ``torch.set_float32_matmul_precision("medium")``. On a CPU with AMX that means
     bfloat16 products; without AMX oneDNN has no such kernel for float32 data, and computes in
     float32 to the last bit as it would if asked for float32. So it is tried first, once a process
-    (60 ms): it must be 1.4 times as fast, with errors of float32. Otherwise nothing is changed.
+    (0.1 s): it must be 1.4 times as fast, with errors of float32. Otherwise nothing is changed.
 
-    PyTorch's flash kernel multiplies small tiles through the same switch and slows down 6-fold,
-    so it is off within the context, which leaves ``sdpa`` its unfused path. Load models with
-    `modules.attention.register_attention`. The settings are of the process and touch CUDA too:
-    use it for a fit, validation or benchmark on a CPU.
+    PyTorch's flash kernel multiplies small tiles through the same switch and becomes several times
+    slower, so it is off within the context, which leaves ``sdpa`` its unfused path. Load models
+    with `modules.attention.register_attention`. The settings are of the process and touch CUDA
+    too: use it for a fit, validation or benchmark on a CPU.
 
     Yields:
         Whether oneDNN was chosen.
@@ -62,21 +63,24 @@ def onednn_is_better() -> bool:
     exact = tokens.double() @ weight.double().T
     precision = torch.get_float32_matmul_precision()
     try:
-        torch.set_float32_matmul_precision("highest")
-        default_seconds = _least_seconds(lambda: tokens @ weight.T)
+        default_seconds, onednn_seconds = _least_seconds(lambda: tokens @ weight.T)
         torch.set_float32_matmul_precision("medium")
         error = ((tokens @ weight.T).double() - exact).abs().max() / exact.abs().max()
-        onednn_seconds = _least_seconds(lambda: tokens @ weight.T)
     finally:
         torch.set_float32_matmul_precision(precision)
     return bool(error < _MAX_ERROR) and default_seconds > _MIN_SPEEDUP * onednn_seconds
 
 
-def _least_seconds(product: Callable[[], Tensor], repetitions: int = 10) -> float:
-    """Return the time of the fastest of several runs, which other processes disturb least."""
-    seconds = []
+def _least_seconds(product: Callable[[], Tensor], repetitions: int = 20) -> tuple[float, float]:
+    """Return the times of each library's fastest run, which other processes disturb least.
+
+    The libraries take turns: one after the other, a busy moment would count against one alone.
+    """
+    seconds: dict[str, list[float]] = {"highest": [], "medium": []}
     for _ in range(repetitions):
-        start = time.perf_counter()
-        product()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        for precision, kept in seconds.items():
+            torch.set_float32_matmul_precision(precision)
+            start = time.perf_counter()
+            product()
+            kept.append(time.perf_counter() - start)
+    return min(seconds["highest"]), min(seconds["medium"])

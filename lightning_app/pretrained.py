@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
+from lightning_app.hub import hub_or_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -42,8 +43,10 @@ def load_config(name: str) -> "PreTrainedConfig":
     """Configuration of a hub model, a folder, or ``embedded``."""
     from transformers import AutoConfig
 
+    place = resolve_model(name)
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(resolve_model(name))
+        with hub_or_cache(place):
+            config: PreTrainedConfig = AutoConfig.from_pretrained(place)
     except (OSError, ValueError) as error:
         raise _not_loadable(name, "model", error) from error
     return config
@@ -59,12 +62,13 @@ def load_network(name: str, config: "PreTrainedConfig") -> "PreTrainedModel":
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
+    place, verbosity = resolve_model(name), logging.get_verbosity()
     logging.set_verbosity(40)  # that the head is new is not news
     try:
-        network: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            resolve_model(name), config=config, ignore_mismatched_sizes=True
-        )
+        with hub_or_cache(place):
+            network: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+                place, config=config, ignore_mismatched_sizes=True
+            )
     except (OSError, ValueError) as error:
         raise _not_loadable(name, "model", error) from error
     finally:
@@ -97,10 +101,10 @@ def load_tokenizer(name: str) -> "PreTrainedTokenizerBase":
     if is_checkpoint(name):
         return tokenizer_from_files(read_glint_checkpoint(name)["tokenizer"])
 
+    place = resolve_model(name)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            resolve_model(name), use_fast=True
-        )
+        with hub_or_cache(place):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place, use_fast=True)
     except (OSError, ValueError) as error:
         raise _not_loadable(name, "tokenizer", error) from error
     if not tokenizer.is_fast:

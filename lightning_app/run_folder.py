@@ -56,6 +56,11 @@ class RunFolder:
         return cls(folder.parents[1], folder.parent.name, int(folder.name.removeprefix("version_")))
 
 
+def folder_of_checkpoint(checkpoint: Path) -> Path:
+    """Where results on a checkpoint go: the folder of its run, or else its own."""
+    return checkpoint.parents[1] if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+
+
 def find_checkpoint(ckpt_path: str | None, root: Path, name: str) -> Path | None:
     """Turn ``last``, ``best`` or a path into a file.
 

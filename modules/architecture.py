@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from lightning_app.errors import InputError
 from lightning_app.pretrained import network_from_config
 from modules.families import layer_parts, layout_for
+from modules.operators import RELU, Operators, apply_operators
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
-# What a record says that the configuration says whole; any Glint reads it.
-_VERSION_WITHOUT_LAYERS = 1
+# A record is of the oldest version that can say what it says, so that older Glints read it.
+_VERSION_OF_CONFIGURATION = 1
+_VERSION_OF_LAYERS = 2
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,20 @@ class ArchitectureRecord:
         layers: The shape of each layer where pruning left what no configuration can say (heads
             removed, FFN widths that differ); then ``config`` keeps the base model's number of
             heads and the largest width. None where ``config`` says it all.
+        operators: Operators that no configuration names: those being annealed, and affines in
+            place of LayerNorms. None where ``config`` says it all.
     """
 
     base_model: str
     config: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
     layers: tuple[LayerShape, ...] | None = None
+    operators: Operators | None = None
 
     @property
     def layout(self) -> Literal["hf_uniform", "free"]:
         """``hf_uniform`` opens in plain `from_pretrained`, ``free`` through this record alone."""
-        return "hf_uniform" if self.layers is None else "free"
+        return "hf_uniform" if self.layers is None and self.operators is None else "free"
 
     @classmethod
     def of_config(cls, base_model: str, config: "PreTrainedConfig") -> "ArchitectureRecord":
@@ -75,26 +80,39 @@ class ArchitectureRecord:
         layers = None if all(shape == whole for shape in shapes) else tuple(shapes)
         return replace(self, config={**self.config, **sizes}, layers=layers)
 
+    def with_operators(self, operators: Operators) -> "ArchitectureRecord":
+        """The record of a network with these operators, in the configuration's words if it can."""
+        config = self.config
+        if operators.relu == 1:
+            config = {**config, layout_for(config["model_type"]).activation_key: RELU}
+            operators = replace(operators, relu=None)
+        left = None if operators == Operators() else operators
+        return replace(self, config=config, operators=left)
+
     def build(self) -> "PreTrainedModel":
         """The network, with random weights."""
         network = network_from_config(self.config)
         if self.layers is not None:
             for parts, shape in zip(layer_parts(network), self.layers, strict=True):
                 parts.resize(shape.heads, shape.intermediate_size)
+        if self.operators is not None:
+            apply_operators(network, self.operators)
         return network
 
     def as_plain(self) -> dict[str, Any]:
         """Plain values, safe in a ``weights_only`` checkpoint."""
         plain = {
-            "version": _VERSION_WITHOUT_LAYERS,
+            "version": _VERSION_OF_CONFIGURATION,
             "base_model": self.base_model,
             "config": self.config,
             "history": self.history,
         }
-        if self.layers is None:
-            return plain
-        layers = [{**asdict(shape), "heads": list(shape.heads)} for shape in self.layers]
-        return {**plain, "version": RECORD_VERSION, "layers": layers}
+        if self.layers is not None:
+            layers = [{**asdict(shape), "heads": list(shape.heads)} for shape in self.layers]
+            plain |= {"version": _VERSION_OF_LAYERS, "layers": layers}
+        if self.operators is not None:
+            plain |= {"version": RECORD_VERSION, "operators": self.operators.as_plain()}
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "ArchitectureRecord":
@@ -111,4 +129,7 @@ class ArchitectureRecord:
         layers = plain.get("layers")
         if layers is not None:
             layers = tuple(LayerShape(tuple(s["heads"]), s["intermediate_size"]) for s in layers)
-        return cls(plain["base_model"], plain["config"], plain["history"], layers)
+        operators = plain.get("operators")
+        if operators is not None:
+            operators = Operators.from_plain(operators)
+        return cls(plain["base_model"], plain["config"], plain["history"], layers, operators)

@@ -14,7 +14,7 @@ from modules.dropout import dropped_fraction, is_eager_cpu, keep_mask
 ATTENTION_NAME = "glint"
 
 # Without dropout, PyTorch's flash kernel overtakes batched products between 64 and 128 keys
-# (measured: 8 x 12 heads x 56 keys 3.5 ms against 2.9 ms, x 128 keys 11.9 against 13.4 ms).
+# (`python -m benchmarks.kernels`).
 _MAX_KEYS_WITHOUT_DROPOUT = 96
 # `torch.softmax` leaves its vector path for rows shorter than a vector of 16 floats.
 _MIN_VECTOR_ROW = 16
@@ -27,9 +27,9 @@ def register_attention() -> str:
     = 0.1`` drops to an unfused path of some twenty operations with a serial ``bernoulli_``. This
     one is the same function (Attention Is All You Need, arXiv 1706.03762, section 3.2.1, dropout
     on the probabilities as in the authors' code and BERT) in six batched operations forward and
-    seven backward. MiniLM's shape, 8 x 12 heads x 56 tokens, forward and backward on one Zen 5
-    core: 6.9 ms before, 3.6 ms now, 3.1 ms with `lightning_app.matmul.onednn_matmul`; the flash
-    kernel without dropout takes 3.5 ms. 4 x 12 x 256: 69 ms before, 30 ms now.
+    seven backward. On the batches of fine-tuning it takes little over half of the unfused path's
+    time, about as much as the flash kernel without dropout: measured by
+    `python -m benchmarks.kernels`.
 
     BERT, RoBERTa, DistilBERT, ELECTRA and ALBERT take it; MPNet and DeBERTa have attention of
     their own (relative positions), which the name leaves as it is. Off the CPU, under
@@ -215,8 +215,8 @@ def _pack(tensor: Tensor, factor: float = 1.0) -> Tensor:
 def _softmax_(scores: Tensor) -> Tensor:
     """Softmax over the last axis; may overwrite `scores`.
 
-    For 384 x 14 x 14 (SST-2 at batch 32) the five vectorized operations take 0.2 ms where
-    ``torch.softmax`` takes 1.0 ms.
+    Rows of 14 (SST-2 at batch 32) take the five vectorized operations a fraction of what they
+    take ``torch.softmax``: measured by `python -m benchmarks.kernels`.
     """
     if scores.shape[-1] >= _MIN_VECTOR_ROW:
         return torch.softmax(scores, -1)

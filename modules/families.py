@@ -1,4 +1,4 @@
-"""Where each family of encoders keeps the parts of a layer that structured pruning changes."""
+"""Where each family of encoders keeps the parts of a layer that compression changes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ class FamilyLayout:
         attention_output: Linear layer behind the heads, ``[hidden, all_head_size]``.
         intermediate: First linear layer of the FFN, ``[intermediate, hidden]``.
         output: Second linear layer of the FFN, ``[hidden, intermediate]``.
+        activation: Module between the two.
+        attention_norm: LayerNorm of the sum behind attention.
+        output_norm: LayerNorm of the sum behind the FFN.
         layers: The list of layers within the base model.
         num_heads: Attribute of the attention module: number of heads.
         all_head_size: Attribute of the attention module: heads times head size, if it has one.
@@ -32,6 +35,7 @@ class FamilyLayout:
         num_layers_key: The number of layers in the configuration.
         num_heads_key: The number of heads in the configuration.
         intermediate_size_key: The width of the FFN in the configuration.
+        activation_key: The name of the FFN's activation in the configuration.
     """
 
     attention: str = "attention.self"
@@ -41,6 +45,9 @@ class FamilyLayout:
     attention_output: str = "attention.output.dense"
     intermediate: str = "intermediate.dense"
     output: str = "output.dense"
+    activation: str = "intermediate.intermediate_act_fn"
+    attention_norm: str = "attention.output.LayerNorm"
+    output_norm: str = "output.LayerNorm"
     layers: str = "encoder.layer"
     num_heads: str = "num_attention_heads"
     all_head_size: str | None = "all_head_size"
@@ -48,6 +55,7 @@ class FamilyLayout:
     num_layers_key: str = "num_hidden_layers"
     num_heads_key: str = "num_attention_heads"
     intermediate_size_key: str = "intermediate_size"
+    activation_key: str = "hidden_act"
 
 
 _BERT = FamilyLayout()
@@ -65,12 +73,16 @@ FAMILIES = {
         attention_output="attention.out_lin",
         intermediate="ffn.lin1",
         output="ffn.lin2",
+        activation="ffn.activation",
+        attention_norm="sa_layer_norm",
+        output_norm="output_layer_norm",
         layers="transformer.layer",
         num_heads="n_heads",
         all_head_size=None,
         num_layers_key="n_layers",
         num_heads_key="n_heads",
         intermediate_size_key="hidden_dim",
+        activation_key="activation",
     ),
     "mpnet": FamilyLayout(
         attention="attention.attn",
@@ -78,10 +90,11 @@ FAMILIES = {
         key="attention.attn.k",
         value="attention.attn.v",
         attention_output="attention.attn.o",
+        attention_norm="attention.LayerNorm",
         shares_position_bias=True,
     ),
 }
-"""The families that can be pruned structurally, by ``model_type``."""
+"""The families whose layers can be changed, by ``model_type``."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,16 @@ class LayerParts:
         return self._linear(self.layout.output)
 
     @property
+    def activation(self) -> nn.Module:
+        """Of the FFN, between ``intermediate`` and ``output``."""
+        return self.layer.get_submodule(self.layout.activation)
+
+    @property
+    def norms(self) -> tuple[nn.LayerNorm, nn.LayerNorm]:
+        """Behind attention, and behind the FFN."""
+        return self._norm(self.layout.attention_norm), self._norm(self.layout.output_norm)
+
+    @property
     def head_size(self) -> int:
         """Channels of one head."""
         return int(self.attention.attention_head_size)  # type: ignore[arg-type]
@@ -163,6 +186,15 @@ class LayerParts:
         if layout.shares_position_bias and _keep_bias_of_heads not in hooks:
             attention.register_forward_pre_hook(_keep_bias_of_heads)
 
+    def set_activation(self, activation: nn.Module) -> None:
+        """Put another module in the place of the FFN's activation."""
+        self.layer.set_submodule(self.layout.activation, activation)
+
+    def set_norms(self, attention_norm: nn.Module, output_norm: nn.Module) -> None:
+        """Put other modules in the places of the two LayerNorms; hooks on those are lost."""
+        self.layer.set_submodule(self.layout.attention_norm, attention_norm)
+        self.layer.set_submodule(self.layout.output_norm, output_norm)
+
     def resize(self, heads: tuple[int, ...], intermediate_size: int) -> None:
         """Cut the layer to these heads and this many neurons; which weights stay is not said."""
         channels = len(heads) * self.head_size
@@ -178,18 +210,23 @@ class LayerParts:
         assert isinstance(module, nn.Linear), name
         return module
 
+    def _norm(self, name: str) -> nn.LayerNorm:
+        module = self.layer.get_submodule(name)
+        assert isinstance(module, nn.LayerNorm), name
+        return module
+
 
 def layout_for(model_type: str) -> FamilyLayout:
     """The layout of a family.
 
     Raises:
-        InputError: If its structure cannot be pruned; it lists the families where it can.
+        InputError: If its layers cannot be changed; it lists the families where they can.
     """
     if model_type in FAMILIES:
         return FAMILIES[model_type]
     reason = ", whose layers share one set of weights" if model_type == "albert" else ""
     raise InputError(
-        "Expected `model.model_name_or_path` to be of a family whose structure can be pruned"
+        "Expected `model.model_name_or_path` to be of a family whose layers can be changed"
         f" ({', '.join(FAMILIES)}), got {model_type!r}{reason}; choose another base model, or prune"
         " single weights."
     )

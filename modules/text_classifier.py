@@ -1,6 +1,6 @@
 """The LightningModule: any sequence classification encoder, its structure and its objective."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +23,9 @@ from modules.answer import answer
 from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
 from modules.metrics import TaskMetrics
+from modules.norm_constants import norm_constants
 from modules.objective import Objective
+from modules.operators import LayerConstants, Operators, apply_operators
 from modules.parameter_groups import parameter_groups
 from modules.reinitialization import reinitialize_top_layers
 from modules.starting_network import starting_network
@@ -161,10 +163,41 @@ class TextClassifier(LightningModule):
         """
         assert self.network is not None, "configure_model comes first"
         keep_layers(self.network, layers)
+        self._accelerate_again()  # another layer is the last one
+        assert self.architecture is not None
+        if self.architecture.operators is not None:
+            operators = self.architecture.operators.of_layers(layers)
+            self.architecture = self.architecture.with_operators(operators)
+        self._record_structure("keep_layers", layers=list(layers), **details)
+
+    def set_operators(self, operators: Operators) -> None:
+        """Bring activations and norms of the encoder layers into this state; the record follows.
+
+        Parameters and names stay: an optimizer may be made before or after it.
+        """
+        assert self.network is not None, "configure_model comes first"
+        assert self.architecture is not None
+        before = self.architecture.operators
+        apply_operators(self.network, operators)
+        if operators.affine_norm is not None and (before is None or before.affine_norm is None):
+            self._accelerate_again()  # the shortcut may have been a hook on a LayerNorm
+        self.architecture = self.architecture.with_operators(operators)
+
+    def measure_norms(self, batches: Iterable[Mapping[str, Any]]) -> tuple[LayerConstants, ...]:
+        """Constants for affines in place of the LayerNorms; see `modules.norm_constants`."""
+        assert self.network is not None, "configure_model comes first"
+        self._compute_what_terms_read()
+        return norm_constants(self.network, map(network_inputs, batches))
+
+    def _accelerate_again(self) -> None:
+        assert self.network is not None
         if self._first_token_only is not None:
             self._first_token_only.remove()
-        self._first_token_only = accelerate(self.network)  # another layer is the last one
-        self._record_structure("keep_layers", layers=list(layers), **details)
+        self._first_token_only = accelerate(self.network)
+
+    def _compute_what_terms_read(self) -> None:
+        if self.objective.network_options and self._first_token_only is not None:
+            self._first_token_only.remove()  # a term reads more than the logits
 
     def _record_structure(self, operation: str, **details: Any) -> None:
         assert self.network is not None
@@ -203,10 +236,8 @@ class TextClassifier(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The objective's value; each term is kept for the log."""
-        options = self.objective.network_options
-        if options and self._first_token_only is not None:
-            self._first_token_only.remove()  # a term reads more than the logits
-        outputs = self(**network_inputs(batch), **options)
+        self._compute_what_terms_read()
+        outputs = self(**network_inputs(batch), **self.objective.network_options)
         terms = self.objective(batch, outputs)
         loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
         self.last_losses = {name: term.detach() for name, term in terms.items()}
@@ -269,6 +300,13 @@ class TextClassifier(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Rebuild the structure before the weights are loaded."""
+        fn = None if self._trainer is None else self.trainer.state.fn
+        if fn == "fit" and "optimizer_states" not in checkpoint:
+            raise InputError(
+                "Expected `--ckpt_path` to be a checkpoint to go on from, but it holds a finished,"
+                " smaller model without its training; resume from `last.ckpt`, or start a new fit"
+                " from it with `--model.model_name_or_path`."
+            )
         self.adopt(checkpoint)
         if self._trainer is not None and getattr(self.trainer, "datamodule", None) is not None:
             assert self.task is not None

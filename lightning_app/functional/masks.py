@@ -182,7 +182,7 @@ def sparsity_of(masks: Sequence[Tensor]) -> float:
         ValueError: If the masks hold no entry.
     """
     total = _num_entries(masks)
-    return 1 - sum(int(mask.count_nonzero()) for mask in masks) / total
+    return (total - sum(int(mask.count_nonzero()) for mask in masks)) / total
 
 
 def mask_churn(old: Sequence[Tensor], new: Sequence[Tensor]) -> float:

@@ -108,10 +108,10 @@ def second_order_scores(weight: Tensor, inverse: Tensor) -> Tensor:
 
 
 def second_order_update(weight: Tensor, inverse: Tensor, pruned: Tensor) -> Tensor:
-    """The weight after all of ``pruned`` are removed jointly and the others make up for it.
+    """Change of the weight when ``pruned`` are removed jointly and the others make up for it.
 
-    The minimum of the quadratic model of the loss with zeros at Q: the weights of a block move by
-    ``-F^-1[:, Q] (F^-1[Q, Q])^-1 w_Q`` (section 3.1).
+    It leads to the minimum of the quadratic model of the loss with zeros at Q: the weights of a
+    block change by ``-F^-1[:, Q] (F^-1[Q, Q])^-1 w_Q`` (section 3.1).
 
     Args:
         weight: Any shape.
@@ -120,7 +120,8 @@ def second_order_update(weight: Tensor, inverse: Tensor, pruned: Tensor) -> Tens
         pruned: Bool, the shape of ``weight``: Q, what is pruned now.
 
     Returns:
-        The new weight in the shape and type of ``weight``, exactly 0 at Q.
+        What to add to ``weight``, in its shape and type; at Q exactly ``-weight``, so that the
+        sum is exactly 0 there.
 
     Raises:
         ValueError: If the shapes differ or the weight does not fill the blocks.
@@ -135,9 +136,8 @@ def second_order_update(weight: Tensor, inverse: Tensor, pruned: Tensor) -> Tens
     # One system of full size a block, with the identity outside Q, keeps the batch rectangular.
     removed = torch.where(chosen, values, 0).unsqueeze(-1)
     multipliers: Tensor = torch.linalg.solve(_restrict(inverse, chosen), removed)
-    moved = values - (inverse @ multipliers).squeeze(-1)
-    updated = moved.flatten()[: weight.numel()].view(weight.shape).to(weight.dtype)
-    return updated.masked_fill(pruned, 0)
+    change = -(inverse @ multipliers).flatten()[: weight.numel()].view(weight.shape)
+    return torch.where(pruned, -weight.detach(), change.to(weight.dtype))
 
 
 def _restrict(matrices: Tensor, inside: Tensor) -> Tensor:

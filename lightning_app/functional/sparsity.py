@@ -1,6 +1,6 @@
 """Sparsity schedules as pure functions of the progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 Shape = Literal["one_shot", "linear", "cubic", "exponential"]
@@ -92,6 +92,41 @@ def scheduled_sparsity(shape: Shape, progress: float, final: float, initial: flo
     if shape not in _FUNCTIONS:
         raise ValueError(f"Expected `shape` to be one of {', '.join(SHAPES)}, got {shape!r}.")
     return _FUNCTIONS[shape](progress, initial, final)
+
+
+def scaled_shares(shares: Sequence[float], sizes: Sequence[int], sparsity: float) -> list[float]:
+    """Shares of zeros with all densities times one factor, so that they make up ``sparsity``.
+
+    A density stops at 1: what such a layer cannot take, the others do.
+
+    Args:
+        shares: Of each layer, in [0, 1).
+        sizes: Number of weights of each layer.
+        sparsity: Of all layers together, in [0, 1).
+
+    Returns:
+        For each layer a share in [0, 1).
+
+    Raises:
+        ValueError: If a share or the sparsity is not in [0, 1).
+    """
+    for share in (*shares, sparsity):
+        if not 0 <= share < 1:
+            raise ValueError(f"Expected `shares` and `sparsity` to be in [0, 1), got {share}.")
+    factor = _density_factor([1 - share for share in shares], sizes, (1 - sparsity) * sum(sizes))
+    return [1 - min(factor * (1 - share), 1.0) for share in shares]
+
+
+def _density_factor(densities: Sequence[float], sizes: Sequence[int], kept: float) -> float:
+    """The factor with which capped densities keep so many weights."""
+    factor, scaled = 1.0, sum(d * n for d, n in zip(densities, sizes, strict=True))
+    # The densest layers are full first: with each, what is left to keep goes to fewer layers.
+    for density, size in sorted(zip(densities, sizes, strict=True), reverse=True):
+        factor = kept / scaled
+        if factor * density <= 1:
+            break
+        kept, scaled = kept - size, scaled - density * size
+    return factor
 
 
 _FUNCTIONS: dict[Shape, Callable[[float, float, float], float]] = {

@@ -11,6 +11,7 @@ from callbacks import (
     LearningRateSchedule,
     MagnitudePruning,
     MovementPruning,
+    OperatorSurgery,
     SecondOrderPruning,
     SparsitySchedule,
     StructuredPruning,
@@ -18,6 +19,7 @@ from callbacks import (
 
 # 3 epochs of 6 steps; masks change before steps 3, 6, 9 and 12 and rest afterwards.
 STEPS = SparsitySchedule(start=3, end=12, unit="steps", every_n_steps=3)
+ANNEALED: dict[str, Any] = {"start": 3, "end": 12, "unit": "steps"}
 ONE_SHOT = SparsitySchedule(shape="one_shot", start=3, unit="steps")
 
 
@@ -66,6 +68,9 @@ CASES = (
         "structured_gradual_parameters",
         lambda: StructuredPruning(parameters=0.4, importance="magnitude", schedule=STEPS),
     ),
+    Case("operators_relu", lambda: OperatorSurgery(**ANNEALED)),
+    Case("operators_affine", lambda: OperatorSurgery(relu=False, affine_norm=True, **ANNEALED)),
+    Case("operators_both", lambda: OperatorSurgery(affine_norm=True, **ANNEALED)),
 )
 """The matrix; a new callback joins it and gets all the tests."""
 MASKING = tuple(case for case in CASES if case.sparsity is not None)
@@ -78,7 +83,9 @@ _SHARES = (
     ({"sparsity": 0.9, "pattern": "2:4"}, "`sparsity` to be 0.5 with `pattern: 2:4`, got 0.9"),
     ({"sparsity": 0.5, "scope": "all"}, "`scope` to be `layer` or `global`, got 'all'"),
     ({"pattern": "2:4", "scope": "global"}, "`scope: layer`.*got `global`"),
-    ({"sparsity": 0.5, "plan": "plan.yaml"}, "either `plan` or `sparsity`"),
+    ({"pattern": "2:4", "plan": "plan.yaml"}, "either `plan` or an n:m `pattern`"),
+    ({"sparsity": 1.0, "plan": "plan.yaml"}, "`sparsity` to be in \\(0, 1\\), got 1.0"),
+    ({"plan": "plan.yaml", "scope": "global"}, "`scope: layer`.*got `global`"),
 )
 BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     *((MagnitudePruning, arguments, match) for arguments, match in _SHARES),
@@ -95,8 +102,19 @@ BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     (StructuredPruning, {"heads": 1.0}, "`heads` to be in \\[0, 1\\), got 1.0"),
     (StructuredPruning, {"heads": 0.5, "parameters": 0.5}, "Expected one target"),
     (StructuredPruning, {"heads": 0.5, "layout": "hf_uniform"}, "set `layout: free`"),
+    (StructuredPruning, {"heads": 0.5, "plan": "plan.yaml"}, "one target, got plan beside"),
+    (StructuredPruning, {"flops": 0.5, "plan": "plan.yaml"}, "one target, got flops, plan"),
+    (StructuredPruning, {"keep_layers": 1, "plan": "plan.yaml"}, "either `plan`.*or `keep_layers`"),
+    (StructuredPruning, {"plan": "plan.yaml", "scope": "global"}, "`scope: layer` with a `plan`"),
+    (StructuredPruning, {"plan": "plan.yaml", "layout": "hf_uniform"}, "set `layout: free`"),
     (StructuredPruning, {"neurons": 0.5, "importance": "l1"}, "`importance` to be one of"),
     (StructuredPruning, {"keep_layers": 1, "schedule": STEPS}, "leave `schedule` out"),
+    (OperatorSurgery, {"relu": False}, "`relu` or `affine_norm` to be true, got neither"),
+    (OperatorSurgery, {"num_samples": 0}, "`num_samples` to be at least 1, got 0"),
+    (OperatorSurgery, {"start": 0.5, "end": 0.2}, "`end` to be at least `start`.* start=0.2"),
+    (OperatorSurgery, {"start": -1.0}, "^Expected `start` to be at least 0, got -1.0"),
+    (OperatorSurgery, {"unit": "days"}, "^Expected `unit` to be one of fraction, epochs, steps"),
+    (OperatorSurgery, {"unit": "steps"}, "^Expected `end` with `unit: steps`, got None"),
     (SparsitySchedule, {"start": 0.5, "end": 0.2}, "did you mean start=0.2, end=0.5"),
     (SparsitySchedule, {"shape": "round"}, "`schedule.shape` to be one of one_shot, linear"),
     (SparsitySchedule, {"unit": "days"}, "`schedule.unit` to be one of fraction, epochs, steps"),

@@ -1,4 +1,5 @@
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -7,11 +8,12 @@ from lightning_app.errors import InputError
 
 
 class Run:
-    """What a schedule asks of a Trainer: 3 epochs of 6 steps."""
+    """What a schedule asks of a Trainer: 3 epochs of 6 steps, the last of one batch."""
 
     estimated_stepping_batches: float = 18
-    max_epochs = 3
-    num_training_batches = 6
+    num_training_batches = 11
+    accumulate_grad_batches = 2
+    fit_loop: Any = Mock()
 
 
 def in_steps(**options: Any) -> StepSchedule:

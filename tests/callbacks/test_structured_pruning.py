@@ -100,9 +100,7 @@ def test_gates_become_structure_at_the_end_with_the_same_logits(
     assert sizes[0].st_mtime_ns < sizes[1].st_mtime_ns  # the newest is the one to resume
 
 
-def test_what_is_removed_cannot_be_resumed(
-    tiny_model: str, reviews: Path, tmp_path: Path
-) -> None:
+def test_what_is_removed_cannot_be_resumed(tiny_model: str, reviews: Path, tmp_path: Path) -> None:
     checkpoint = RunCheckpoint()
     checkpoint.dirpath = str(tmp_path)
     callback = StructuredPruning(neurons=0.5, schedule=STEPS)
@@ -130,9 +128,7 @@ def test_a_dense_checkpoint_is_not_resumed_with_pruning(
         )
 
 
-def test_a_pruned_model_can_be_pruned_again(
-    tiny_model: str, reviews: Path, tmp_path: Path
-) -> None:
+def test_a_pruned_model_can_be_pruned_again(tiny_model: str, reviews: Path, tmp_path: Path) -> None:
     trainer = fit(tiny_model, reviews, StructuredPruning(neurons=0.5, num_samples=8))
     trainer.save_checkpoint(tmp_path / "half.ckpt")
     start = TextClassifier(str(tmp_path / "half.ckpt"), learning_rate=1e-3)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from datamodules.splits import fold_rows, stratified_order, stratified_part
+from datamodules.splits import fold_rows, shuffled, stratified_order, stratified_part
 
 CLASSES = np.random.default_rng(0).choice(3, size=203, p=[0.7, 0.25, 0.05])
 TARGETS = np.random.default_rng(1).gamma(2.0, size=203)
@@ -76,3 +76,20 @@ def test_order_is_by_label() -> None:
     order = stratified_order(np.array([2, 0, 1, 0]), seed=0)
     assert sorted(order[:2].tolist()) == [1, 3]
     assert order[2:].tolist() == [2, 0]
+
+
+def test_shuffled_is_numpys_permutation_in_half_the_bytes() -> None:
+    ours, numpys = np.random.default_rng(3), np.random.default_rng(3)
+    for num_rows in (0, 1, 1000):
+        order = shuffled(num_rows, ours)
+        assert order.tolist() == numpys.permutation(num_rows).tolist()
+        assert order.itemsize == 4
+    assert ours.random() == numpys.random()  # and as many draws
+
+
+@pytest.mark.parametrize("num_rows", [1, 3, 66, 202])
+def test_part_is_taken_where_the_quota_passes_a_whole_number(num_rows: int) -> None:
+    order = stratified_order(CLASSES, seed=2)
+    quota = (np.arange(204) * num_rows + 101) // 203
+    expected = np.sort(order[np.diff(quota) > 0])
+    assert np.array_equal(stratified_part(CLASSES, num_rows, seed=2), expected)

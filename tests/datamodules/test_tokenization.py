@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from datamodules.tokenization import TokenizedRows, tokenize_split
@@ -138,3 +138,14 @@ def test_part_of_a_table_keeps_the_row_numbers_of_its_split(
     assert (row["index"], row["row_weight"]) == (2, 0.5)
     both = part.__getitems__([(1, 1.0), (0, 1.0)])
     assert [r["input_ids"] for r in both] == [table[2]["input_ids"], table[0]["input_ids"]]
+
+
+def test_columns_of_numbers_and_of_lists() -> None:
+    chunks = [
+        Dataset.from_dict({"length": [n, 5], "labels": [[0.0, n], [1.0, 0.5]]}) for n in (3, 4)
+    ]
+    table = concatenate_datasets(chunks)
+    rows = TokenizedRows(table, np.array([1, 2], dtype=np.int32))
+    assert rows.column("length").tolist() == [5, 4]
+    assert rows.column("length").dtype == np.int32
+    assert rows.column("labels").tolist() == [[1.0, 0.5], [0.0, 4.0]]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lightning_app.__main__ import main
-from tests.end_to_end.command import run_folder, tiny_fit
+from tests.end_to_end.command import glint, run_folder, tiny_fit
 
 GOOD = "text,label\n" + "a good day,x\na bad night,y\n" * 20
 
@@ -129,6 +129,17 @@ def test_unreachable_hub_names_the_ways_out(fit: Callable[..., str]) -> None:
     assert "`--data.dataset FOLDER` or `--data.dataset embedded`" in sentence
     sentence = fit("--model.model_name_or_path=no-such/model")
     assert "use a folder or `embedded`" in sentence
+
+
+def test_an_unreachable_hub_is_not_retried_for_long(tiny_model: str, tmp_path: Path) -> None:
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9", "http_proxy": "", "https_proxy": ""}
+    online = {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0", "HF_HOME": f"{tmp_path}/empty"}
+    for wrong in ("--data.dataset=no-such/data", "--model.model_name_or_path=no-such/model"):
+        fit = tiny_fit(tiny_model, tmp_path / "runs", wrong)
+        result = glint(*fit, cwd=tmp_path, expect=2, **nobody, **online)
+        # What huggingface_hub writes before each of its pauses, 23 s in all.
+        assert "Retrying in" not in result.stderr
+        assert "or `embedded`" in result.stderr.splitlines()[-1]
 
 
 def test_unknown_option_in_yaml(fit: Callable[..., str], tmp_path: Path) -> None:

@@ -51,11 +51,15 @@ def test_every_config_says_its_command_and_parses(
     relative = config.relative_to(REPOSITORY)
     command = next(line for line in text.splitlines() if line.startswith("#   glint "))
     assert f"--config {relative}" in command
+    names = [word for word in command.split() if word.startswith("configs/")]
+    configs = [f"--config={REPOSITORY / name}" for name in names]
     with pytest.raises(SystemExit) as stop:
-        main([command.split()[2], f"--config={config}", "--print_config"])
+        main([command.split()[2], *configs, "--print_config"])
     assert stop.value.code == 0
     printed = yaml.safe_load(capsys.readouterr().out)
-    assert printed["name"] == yaml.safe_load(text)["name"]
+    assert printed["name"] == yaml.safe_load((REPOSITORY / names[0]).read_text())["name"]
+    added = yaml.safe_load(text).get("trainer", {}).get("callbacks+", [])
+    assert all(a["class_path"] in str(printed["trainer"]["callbacks"]) for a in added)
 
 
 def test_a_second_config_adds_callbacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

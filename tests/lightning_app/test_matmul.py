@@ -51,15 +51,13 @@ def test_products_keep_the_precision_of_float32() -> None:
 def test_chooses_by_the_clock(
     monkeypatch: pytest.MonkeyPatch, default_seconds: float, onednn_seconds: float, better: bool
 ) -> None:
-    seconds = iter([default_seconds, onednn_seconds])
-    monkeypatch.setattr(matmul, "_least_seconds", lambda _: next(seconds))
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: (default_seconds, onednn_seconds))
     monkeypatch.setattr(matmul, "_MAX_ERROR", 1.0)  # whatever this CPU has
     assert onednn_is_better() is better
 
 
 def test_refuses_less_than_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = iter([2.0, 1.0])
-    monkeypatch.setattr(matmul, "_least_seconds", lambda _: next(seconds))
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: (2.0, 1.0))
     monkeypatch.setattr(matmul, "_MAX_ERROR", 0.0)
     assert onednn_is_better() is False
 
@@ -69,3 +67,11 @@ def test_probe_leaves_settings_and_generator_alone() -> None:
     onednn_is_better()
     assert settings() == before
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_busy_moment_counts_against_neither_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([t for start in range(80) for t in (start, start + (0.9 if start < 40 else 0.3))])
+    monkeypatch.setattr(matmul.time, "perf_counter", lambda: next(clock))
+    default_seconds, onednn_seconds = matmul._least_seconds(lambda: torch.ones(1), 40)
+    assert default_seconds == pytest.approx(0.3)
+    assert onednn_seconds == pytest.approx(0.3)

@@ -10,6 +10,7 @@ from lightning_app.functional.sparsity import (
     exponential_sparsity,
     linear_sparsity,
     one_shot_sparsity,
+    scaled_shares,
     scheduled_sparsity,
 )
 
@@ -89,3 +90,41 @@ def test_a_sparsity_outside_its_interval_is_refused(shape: Shape, wrong: float) 
         scheduled_sparsity(shape, 0.5, wrong)
     with pytest.raises(ValueError, match=rf"`initial` to be in \[0, 1\), got {wrong}\."):
         scheduled_sparsity(shape, 0.5, 0.5, wrong)
+
+
+@pytest.mark.parametrize(
+    ("shares", "sizes", "sparsity", "expected"),
+    [
+        # Densities 0.8 and 0.4 of equal sizes make 0.6; halved they make 0.3.
+        ([0.2, 0.6], [10, 10], 0.7, [0.6, 0.8]),
+        ([0.2, 0.6], [10, 10], 0.4, [0.2, 0.6]),
+        # 0.75 of 20: the first is full at 10, the second keeps the other 5.
+        ([0.2, 0.6], [10, 10], 0.25, [0.0, 0.5]),
+        ([0.2, 0.6], [30, 10], 0.3, [0.2, 0.6]),
+        ([0.0, 0.0, 0.5], [10, 20, 10], 0.0, [0.0, 0.0, 0.0]),
+        ([0.0, 0.0], [10, 30], 0.9, [0.9, 0.9]),
+        # Two are full: 30 of the 33 that are kept.
+        ([0.1, 0.2, 0.9], [10, 20, 10], 0.175, [0.0, 0.0, 0.7]),
+    ],
+)
+def test_densities_are_scaled_by_one_factor_up_to_one(
+    shares: list[float], sizes: list[int], sparsity: float, expected: list[float]
+) -> None:
+    assert scaled_shares(shares, sizes, sparsity) == pytest.approx(expected, abs=1e-12)
+
+
+def test_scaled_shares_make_up_the_sparsity_and_keep_their_order() -> None:
+    shares, sizes = [0.9, 0.0, 0.35, 0.99, 0.5], [7, 1000, 40, 300, 5]
+    for sparsity in (0.0, 0.001, 0.2, 0.6, 0.9, 0.999):
+        scaled = scaled_shares(shares, sizes, sparsity)
+        zeros = sum(share * size for share, size in zip(scaled, sizes, strict=True))
+        assert zeros == pytest.approx(sparsity * sum(sizes), abs=1e-9)
+        assert all(0 <= share < 1 for share in scaled)
+        by_share = [share for _, share in sorted(zip(shares, scaled, strict=True))]
+        assert by_share == sorted(by_share)
+
+
+@pytest.mark.parametrize(("shares", "sparsity"), [([0.5, 1.0], 0.5), ([-0.1], 0.5), ([0.5], 1.0)])
+def test_shares_outside_their_interval_are_refused(shares: list[float], sparsity: float) -> None:
+    with pytest.raises(ValueError, match=r"`shares` and `sparsity` to be in \[0, 1\), got"):
+        scaled_shares(shares, [1] * len(shares), sparsity)

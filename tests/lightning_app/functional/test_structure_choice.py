@@ -14,6 +14,7 @@ IMPORTANCE = [torch.tensor([3.0, 1.0, 2.0, 9.0]), torch.tensor([0.1, 0.4, 0.3, 0
 def test_by_layer() -> None:
     assert least_important_by_layer(IMPORTANCE, 0.5) == [[1, 2], [0, 3]]
     assert least_important_by_layer(IMPORTANCE, 0.0) == [[], []]
+    assert least_important_by_layer(IMPORTANCE, [0.75, 0.25]) == [[0, 1, 2], [0]]
 
 
 def test_globally_leaves_one_in_each_layer() -> None:

@@ -1,0 +1,1 @@
+"""Glint's own commands, beside those of Lightning's Trainer."""
