@@ -23,6 +23,7 @@ KEYS = {
     "padding_share",
     "peak_memory_mb",
     "parameters",
+    "nonzero_share",
     "device",
     "devices",
     "precision",
