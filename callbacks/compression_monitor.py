@@ -58,7 +58,7 @@ class CompressionMonitor(Callback):
             return
         if not isinstance(logger, TensorBoardLogger) or not isinstance(pl_module, TextClassifier):
             return
-        step = trainer.global_step
+        step = max(trainer.global_step - 1, 0)  # as for the numbers
         left = structure_left(pl_module, callbacks)
         if left:
             logger.experiment.add_figure("compression/structure", _structure_picture(left), step)

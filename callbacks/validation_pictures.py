@@ -48,7 +48,8 @@ class ValidationPictures(Callback):
             name = "val" if number == 0 else f"val_{split.rpartition('_')[2]}"
             index, logits, labels = (rows.cpu() for rows in metrics.computed_rows)
             picture = _picture(logits, labels, metrics.task)
-            step = trainer.global_step
+            # As the training log counts: a resumed run discards what has the checkpoint's step.
+            step = max(trainer.global_step - 1, 0)
             if picture is not None:
                 logger.experiment.add_figure(f"{name}/errors", picture, step)
             if self.num_mistakes:

@@ -271,7 +271,7 @@ class TextClassifier(LightningModule):
         return {"index": batch["index"], "logits": logits.float()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW, fused where there is a fused kernel (7 times faster on a CPU)."""
+        """AdamW, fused where there is a fused kernel: one pass over memory in place of a dozen."""
         assert self.network is not None
         groups = parameter_groups(
             self.network.named_parameters(),
