@@ -26,10 +26,11 @@ class MovementPruning(WeightPruning):
     """Learns a score for each weight along with the weights (Sanh et al. 2020, "Movement Pruning",
     arXiv:2005.07683, sections 3 and 4).
 
-    A weight's score falls when training moves the weight towards zero. Better than magnitude at
-    high sparsity, given enough steps; keeps three numbers more for each pruned weight (score and
-    its two Adam averages), in memory and in checkpoints, and one for masked weights, whose values
-    wait to come back. When the final sparsity is reached the masks are fixed.
+    A weight's score falls when training moves the weight towards zero. By the paper better than
+    magnitude at high sparsity, given tens of thousands of steps; on short runs it is worse. Keeps
+    three numbers more for each pruned weight (score and its two Adam averages), in memory and in
+    checkpoints, and one for masked weights, whose values wait to come back. When the final
+    sparsity is reached the masks are fixed.
 
     Args:
         sparsity: Share of the original weights that are zero at the end, in (0, 1); for ``soft``

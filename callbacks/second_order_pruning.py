@@ -30,8 +30,8 @@ class SecondOrderPruning(WeightPruning):
     """Optimal Brain Surgeon with a block-diagonal empirical Fisher matrix (Kurtic et al. 2022,
     "The Optimal BERT Surgeon", arXiv:2203.07259, section 3).
 
-    The best of the three at high sparsity. Each change of the masks runs ``num_gradients``
-    backward passes over training rows, as much as that many steps, and keeps ``block_size``
+    By the paper the best of the three at high sparsity. Each change of the masks runs
+    ``num_gradients`` backward passes over training rows, as much as that many steps, and keeps ``block_size``
     numbers for each weight while it does: let it happen seldom (`schedule.every_n_steps`).
 
     Args:
