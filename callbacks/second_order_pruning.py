@@ -31,8 +31,9 @@ class SecondOrderPruning(WeightPruning):
     "The Optimal BERT Surgeon", arXiv:2203.07259, section 3).
 
     By the paper the best of the three at high sparsity. Each change of the masks runs
-    ``num_gradients`` backward passes over training rows, as much as that many steps, and keeps ``block_size``
-    numbers for each weight while it does: let it happen seldom (`schedule.every_n_steps`).
+    ``num_gradients`` backward passes over training rows, as much as that many steps, and keeps
+    ``block_size`` numbers for each weight while it does: let it happen seldom
+    (`schedule.every_n_steps`).
 
     Args:
         sparsity: Share of the original weights that are zero at the end, in (0, 1).
