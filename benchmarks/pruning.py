@@ -9,8 +9,8 @@ in `runs/scores`; finished runs are skipped, interrupted ones go on. It prints a
 """
 
 import argparse
-import json
 import statistics
+from typing import Any
 
 from benchmarks.fits import Run, add_at_once, execute_all
 
@@ -87,13 +87,14 @@ def _row(method: str, runs: list[Run], dense: list[Run]) -> str:
         f"| {method} | {_spread(scores)} | {_spread(gains, '+.3f')}"
         f" | {int(str(first['parameters'])) / 1e6:.1f}M"
         f" | {float(str(first['nonzero_share'])):.0%}"
-        f" | {first['steps']} | {float(str(first['seconds'])) / 60:.1f} |"
+        f" | {first['steps']} | {float(str(first['train_samples_per_second'])):.0f} |"
     )
 
 
 def _score(summary: dict[str, object] | None) -> float:
     assert summary is not None
-    return float(json.loads(json.dumps(summary["last"]))["val/score"])
+    last: Any = summary["last"]
+    return float(last["val/score"])
 
 
 def _spread(values: list[float], form: str = ".3f") -> str:
@@ -116,7 +117,7 @@ def main() -> None:
     execute_all(dense, arguments.at_once)
     pruned = {m: [pruned_run(task, m, seed, dataset) for seed in seeds] for m in methods}
     execute_all([run for runs in pruned.values() for run in runs], arguments.at_once)
-    print("| method | score | against dense | parameters | not zero | steps | minutes |")
+    print("| method | score | against dense | parameters | not zero | steps | samples/s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for method, runs in {"dense": dense, **pruned}.items():
         print(_row(method, runs, dense))

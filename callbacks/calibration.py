@@ -1,7 +1,6 @@
 """Training rows on which callbacks measure importance."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,18 +18,6 @@ def calibration_batches(
     """Batches on the model's device, equal on every process and in every call."""
     for batch in data.calibration_loader(num_rows, batch_size, seed):
         yield {k: v.to(model.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
-
-
-@contextmanager
-def evaluation_mode(model: TextClassifier) -> Iterator[None]:
-    """No dropout, so that no random number is drawn; gradients on."""
-    was_training = model.training
-    try:
-        with torch.enable_grad():
-            model.eval()
-            yield
-    finally:
-        model.train(was_training)
 
 
 def sample_losses(model: TextClassifier, batch: dict[str, Any]) -> Tensor:

@@ -14,7 +14,7 @@ OF_TRAINING = ("optimizer_states", "lr_schedulers", "loops", "callbacks")
 """What belongs to the training of the larger network."""
 
 
-def compact_checkpoint(path: str | Path, state_key: str, operation: str) -> bool:
+def compact_checkpoint(path: str | Path, state_key: str) -> bool:
     """Remove from a checkpoint what a callback's gates have closed; does nothing twice.
 
     What is left can be validated, used and trained further as the start of another fit, but not
@@ -23,7 +23,6 @@ def compact_checkpoint(path: str | Path, state_key: str, operation: str) -> bool
     Args:
         path: A checkpoint with the state of the callback.
         state_key: Of the callback.
-        operation: For the record's history.
 
     Returns:
         Whether there was anything to do.
@@ -34,7 +33,7 @@ def compact_checkpoint(path: str | Path, state_key: str, operation: str) -> bool
     if state is None:
         return False
     model = TextClassifier.load_from_checkpoint(path)
-    remove_closed(model, state["masks"], operation)
+    remove_closed(model, state["masks"], by=state_key)
     small = {key: value for key, value in checkpoint.items() if key not in OF_TRAINING}
     small["state_dict"] = model.state_dict()
     model.on_save_checkpoint(small)

@@ -2,7 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lightning_app.errors import InputError
+from modules.text_classifier import TextClassifier
 
 
 class Compression(Callback, ABC):
@@ -16,6 +19,19 @@ class Compression(Callback, ABC):
     @abstractmethod
     def is_complete(self) -> bool:
         """Whether the goal (sparsity, structure) is reached."""
+
+    def classifier(self, pl_module: LightningModule) -> TextClassifier:
+        """The module, which must be one of ours.
+
+        Raises:
+            InputError: If it is another.
+        """
+        if not isinstance(pl_module, TextClassifier):
+            raise InputError(
+                f"Expected a `TextClassifier` for `callbacks.{type(self).__name__}`, got"
+                f" {type(pl_module).__name__}."
+            )
+        return pl_module
 
     def metrics(self) -> dict[str, float]:
         """What the monitor writes to the logger, by name under ``compression/``."""

@@ -100,19 +100,15 @@ class OperatorSurgery(Compression):
         """Put the operators in, at a share of 0, before the strategy wraps the model."""
         if stage != "fit":
             return
-        if not isinstance(pl_module, TextClassifier):
-            raise InputError(
-                "Expected a `TextClassifier` for `callbacks.OperatorSurgery`, got"
-                f" {type(pl_module).__name__}."
-            )
-        pl_module.configure_model()
-        assert pl_module.architecture is not None
-        if self._was_begun(pl_module):  # the checkpoint to resume is; its operators are here
+        model = self.classifier(pl_module)
+        model.configure_model()
+        assert model.architecture is not None
+        if self._was_begun(model):  # the checkpoint to resume is; its operators are here
             return
-        present = pl_module.architecture.operators or Operators()
-        self._check(trainer, pl_module, present)
-        pl_module.set_operators(self._raised(present, 0.0))
-        pl_module.architecture = pl_module.architecture.with_operation(
+        present = model.architecture.operators or Operators()
+        self._check(trainer, model, present)
+        model.set_operators(self._raised(present, 0.0))
+        model.architecture = model.architecture.with_operation(
             OPERATION, relu=self.relu, affine_norm=self.affine_norm
         )
 
@@ -182,12 +178,7 @@ class OperatorSurgery(Compression):
         """Whether this change was begun since the weights were loaded."""
         assert model.architecture is not None
         ours = {"operation": OPERATION, "relu": self.relu, "affine_norm": self.affine_norm}
-        for entry in reversed(model.architecture.history):
-            if entry == ours:
-                return True
-            if entry["operation"] in ("load", "continue"):
-                return False
-        return False
+        return ours in model.architecture.since_start
 
 
 def _share(steps: StepSchedule, step: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from callbacks.calibration import calibration_batches, evaluation_mode, weight_gradients
+from callbacks.calibration import calibration_batches, weight_gradients
 from callbacks.mask_pattern import Scope
 from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.weight_pruning import WeightPruning
@@ -18,6 +18,7 @@ from lightning_app.functional.second_order import (
     second_order_scores,
     second_order_update,
 )
+from modules.structure import evaluation_mode
 from modules.text_classifier import TextClassifier
 
 GRADIENTS_AT_ONCE = 16
@@ -120,7 +121,7 @@ class SecondOrderPruning(WeightPruning):
         data = trainer.datamodule  # type: ignore[attr-defined]
         batches = calibration_batches(data, model, rows, self.gradient_batch_size, self.seed + step)
         count, stacked = 0, []
-        with evaluation_mode(model):
+        with evaluation_mode(model), torch.enable_grad():
             for batch in batches:
                 stacked.append(weight_gradients(model, batch, self._parameters))
                 count += 1

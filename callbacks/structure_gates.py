@@ -57,10 +57,10 @@ def closed_gates(model: TextClassifier, masks: Mapping[str, Tensor]) -> tuple[Po
     return heads, [_closed(masks[name][0]) for name in names[1::2]]
 
 
-def remove_closed(model: TextClassifier, masks: Mapping[str, Tensor], operation: str) -> None:
+def remove_closed(model: TextClassifier, masks: Mapping[str, Tensor], by: str) -> None:
     """Remove for good what the masks close; the network computes the same."""
     heads, neurons = closed_gates(model, masks)
-    model.prune_structure(heads, neurons, by=operation)
+    model.prune_structure(heads, neurons, by=by)
 
 
 def head_columns(parts: LayerParts, tensor: Tensor) -> Tensor:

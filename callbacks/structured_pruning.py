@@ -26,7 +26,6 @@ from modules.text_classifier import TextClassifier
 
 Importance = Literal["taylor", "magnitude", "random"]
 IMPORTANCES = ("taylor", "magnitude", "random")
-OPERATION = "structured_pruning"
 TRAINING_STEPS_OF_IMPORTANCE = 16
 """In a gradual run importance is the mean over the last so many steps before a change."""
 
@@ -121,8 +120,8 @@ class StructuredPruning(WeightMasking):
 
     @property
     def state_key(self) -> str:
-        """One per target."""
-        return self._generate_state_key(target=str(self.target))
+        """One per target: two callbacks in a run may remove different things."""
+        return self._generate_state_key(target=str(self.target), keep_layers=self.keep_layers)
 
     def state_dict(self) -> dict[str, Any]:
         """Masks and the importance measured so far."""
@@ -137,33 +136,29 @@ class StructuredPruning(WeightMasking):
         """Remove layers, and in one shot heads and neurons, before the strategy wraps the model."""
         if stage != "fit":
             return
-        if not isinstance(pl_module, TextClassifier):
-            raise InputError(
-                "Expected a `TextClassifier` for `callbacks.StructuredPruning`, got"
-                f" {type(pl_module).__name__}."
-            )
-        pl_module.configure_model()
-        assert pl_module.network is not None
-        num_layers = len(layer_parts(pl_module.network))  # refuses families that cannot be pruned
-        if _was_pruned(pl_module):  # the checkpoint to resume is; its structure is here already
+        model = self.classifier(pl_module)
+        model.configure_model()
+        assert model.network is not None
+        num_layers = len(layer_parts(model.network))  # refuses families that cannot be pruned
+        if self._has_pruned(model):  # the checkpoint to resume is; its structure is here already
             return
         self.target.shares(num_layers)  # a plan that does not fit is refused here, not steps later
         if self.keep_layers is not None:
-            pl_module.keep_layers(kept_layers(self.keep_layers, num_layers), by=OPERATION)
+            model.keep_layers(kept_layers(self.keep_layers, num_layers), by=self.state_key)
         if not self.is_gradual:
-            self._prune_at_once(trainer, pl_module)
+            self._prune_at_once(trainer, model)
         else:
-            assert pl_module.architecture is not None
-            pl_module.architecture = pl_module.architecture.with_operation(OPERATION, gradual=True)
+            assert model.architecture is not None
+            model.architecture = model.architecture.with_operation("gates", by=self.state_key)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Pair gates with weights; a resumed checkpoint must have been pruned by this callback."""
         assert isinstance(pl_module, TextClassifier)
-        if not _was_pruned(pl_module):
+        if not self._has_pruned(pl_module):
             raise InputError(
-                "Expected `--ckpt_path` to be of a run with `callbacks.StructuredPruning`, but its"
-                " network is not pruned; to prune it, start from its weights with"
-                " `--model.model_name_or_path CHECKPOINT` in place of `--ckpt_path`."
+                "Expected `--ckpt_path` to be of a run with `callbacks.StructuredPruning` as it is"
+                " configured, but its network is not pruned so; to prune it, start from its weights"
+                " with `--model.model_name_or_path CHECKPOINT` in place of `--ckpt_path`."
             )
         if self.is_gradual:
             super().on_fit_start(trainer, pl_module)
@@ -184,11 +179,16 @@ class StructuredPruning(WeightMasking):
         if not (self.is_gradual and self.is_complete):
             return
         assert isinstance(pl_module, TextClassifier)
-        remove_closed(pl_module, self.masks, OPERATION)
+        remove_closed(pl_module, self.masks, by=self.state_key)
         best = getattr(trainer.checkpoint_callback, "best_model_path", "")
         if best and trainer.is_global_zero:
-            compact_checkpoint(best, self.state_key, OPERATION)
+            compact_checkpoint(best, self.state_key)
         trainer.strategy.barrier()
+
+    def _has_pruned(self, model: TextClassifier) -> bool:
+        """Whether this callback has changed the structure since the weights were loaded."""
+        assert model.architecture is not None
+        return any(entry.get("by") == self.state_key for entry in model.architecture.since_start)
 
     def _find_parameters(self, model: TextClassifier) -> dict[str, Parameter]:
         return gate_weights(model)
@@ -213,7 +213,7 @@ class StructuredPruning(WeightMasking):
         # Sums differ by device; all processes must remove the same.
         chosen = trainer.strategy.broadcast(self.target.choose(model, *importance, progress=1.0))
         before = sum(p.numel() for p in model.parameters())
-        model.prune_structure(*chosen, by=OPERATION)
+        model.prune_structure(*chosen, by=self.state_key)
         after = sum(p.numel() for p in model.parameters())
         rank_zero_info(f"StructuredPruning: {before:,} parameters, now {after:,}.")
 
@@ -247,14 +247,3 @@ def kept_layers(wanted: int | list[int], count: int) -> list[int]:
             f" {wanted}."
         )
     return layers
-
-
-def _was_pruned(model: TextClassifier) -> bool:
-    """Whether structure was pruned since the weights were loaded."""
-    assert model.architecture is not None
-    for entry in reversed(model.architecture.history):
-        if entry.get("by", entry["operation"]) == OPERATION:
-            return True
-        if entry["operation"] in ("load", "continue"):
-            return False
-    return False

@@ -36,9 +36,7 @@ class WeightMasking(Compression):
         self.masks: dict[str, Tensor] = {}
         self.churn = 0.0
         self._is_complete = False
-        self._measured_masks: dict[str, Tensor] = {}
         self._metrics: dict[str, float] = {}
-        self._factors_of: dict[str, Tensor] = {}
         self._factors: dict[str, Tensor] = {}
         self._steps: StepSchedule | None = None
         self._changed_before_step = -1
@@ -65,13 +63,6 @@ class WeightMasking(Compression):
 
     def metrics(self) -> dict[str, float]:
         """Sparsity of what is pruned, overall and by weight, and the last change's churn."""
-        if not self.masks:
-            return {}
-        if self._measured_masks is not self.masks:  # counting takes a while, and they change seldom
-            self._measured_masks = self.masks
-            by_weight = {f"sparsity/{_short(n)}": sparsity_of([m]) for n, m in self.masks.items()}
-            overall = sparsity_of(list(self.masks.values()))
-            self._metrics = {"sparsity": overall, "mask_churn": self.churn, **by_weight}
         return self._metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -92,26 +83,26 @@ class WeightMasking(Compression):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Pair masks with parameters, and hook the optimizer."""
-        if not isinstance(pl_module, TextClassifier):
-            raise InputError(
-                f"Expected a `TextClassifier` for `callbacks.{type(self).__name__}`, got"
-                f" {type(pl_module).__name__}."
-            )
+        model = self.classifier(pl_module)
         self._steps = self.schedule.in_steps(trainer)
-        self._parameters = self._find_parameters(pl_module)
+        self._parameters = self._find_parameters(model)
         self._check_names()
         device = pl_module.device
         self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(self._after_optimizer_step)
-        self._apply_everywhere(trainer)
+        self._follow_masks(trainer)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Change the masks if that is due before the coming optimizer step."""
         step = trainer.global_step
-        if self._is_complete or step == self._changed_before_step or not self._is_due(step):
+        if (
+            self._is_complete
+            or step == self._changed_before_step
+            or self.steps.next_due(step) != step
+        ):
             return
         assert isinstance(pl_module, TextClassifier)
         with torch.no_grad():
@@ -120,7 +111,7 @@ class WeightMasking(Compression):
         self.masks = masks
         self._changed_before_step = step
         self._is_complete = step >= self.steps.end
-        self._apply_everywhere(trainer)
+        self._follow_masks(trainer)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
@@ -132,9 +123,6 @@ class WeightMasking(Compression):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Averaging callbacks have written other weights into the model."""
         self._apply(self._parameters)
-
-    def _is_due(self, step: int) -> bool:
-        return self.steps.next_due(step) == step
 
     def _check_names(self) -> None:
         if self.masks and set(self.masks) != set(self._parameters):
@@ -156,14 +144,14 @@ class WeightMasking(Compression):
 
     @torch.no_grad()
     def _apply(self, parameters: Mapping[str, Parameter]) -> None:
-        if self._factors_of is not self.masks:
-            self._factors_of = self.masks
-            # A product with booleans takes three times as long, and this is done at each step.
-            self._factors = {n: m.to(parameters[n].dtype) for n, m in self.masks.items()}
         for name, factor in self._factors.items():
             parameters[name].mul_(factor)
 
-    def _apply_everywhere(self, trainer: Trainer) -> None:
+    def _follow_masks(self, trainer: Trainer) -> None:
+        """What hangs on the masks, which change seldom, and is read at each step."""
+        # A product with booleans takes three times as long.
+        self._factors = {n: m.to(self._parameters[n].dtype) for n, m in self.masks.items()}
+        self._metrics = _metrics(self.masks, self.churn)
         self._apply(self._parameters)
         for averaged in _averaged_models(trainer):
             parameters = dict(averaged.named_parameters())
@@ -187,6 +175,13 @@ def _churn(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> float:
     if not old:
         return sparsity_of(list(new.values()))
     return mask_churn([old[name] for name in new], list(new.values()))
+
+
+def _metrics(masks: Mapping[str, Tensor], churn: float) -> dict[str, float]:
+    if not masks:
+        return {}
+    by_weight = {f"sparsity/{_short(name)}": sparsity_of([mask]) for name, mask in masks.items()}
+    return {"sparsity": sparsity_of(list(masks.values())), "mask_churn": churn, **by_weight}
 
 
 def _short(name: str) -> str:

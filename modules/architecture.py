@@ -66,6 +66,12 @@ class ArchitectureRecord:
         plain["model_type"] = config.model_type
         return cls(base_model, plain, [{"operation": "load", "from": base_model}])
 
+    @property
+    def since_start(self) -> list[dict[str, Any]]:
+        """What was done since the fit's weights were loaded, or continued from a checkpoint."""
+        starts = [n for n, e in enumerate(self.history) if e["operation"] in ("load", "continue")]
+        return self.history[max(starts, default=-1) + 1 :]
+
     def with_operation(self, operation: str, **details: Any) -> "ArchitectureRecord":
         """The record after one more operation; ``details`` are plain values."""
         entry = {"operation": operation, **details}

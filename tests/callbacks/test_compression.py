@@ -47,7 +47,14 @@ def test_best_is_chosen_among_the_complete(tiny_model: str, reviews: Path, tmp_p
     checkpoint.dirpath = str(tmp_path)
     summary = Falling(monitor="val/falling")
     callbacks: tuple[Any, ...] = (From(1), summary, checkpoint)
-    fit(tiny_model, reviews, *callbacks, max_epochs=3, enable_checkpointing=True)
+    fit(
+        tiny_model,
+        reviews,
+        *callbacks,
+        max_epochs=3,
+        enable_checkpointing=True,
+        default_root_dir=tmp_path,
+    )
     assert [entry["compressed"] for entry in summary.history] == [False, True, True]
     assert summary.best["epoch"] == 1
     assert read_glint_checkpoint(tmp_path / "best.ckpt")["epoch"] == 1

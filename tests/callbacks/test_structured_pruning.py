@@ -170,3 +170,23 @@ def test_layers_that_stay(wanted: int | list[int], kept: list[int]) -> None:
 def test_layers_that_there_are_not(wanted: int | list[int]) -> None:
     with pytest.raises(InputError, match=r"`keep_layers` to be"):
         kept_layers(wanted, 6)
+
+
+def test_two_callbacks_both_prune(tiny_model: str, reviews: Path) -> None:
+    callbacks = (StructuredPruning(heads=0.5, num_samples=8), StructuredPruning(keep_layers=1))
+    assert shapes_of(model_of(fit(tiny_model, reviews, *callbacks))) == [(1, 48)]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")  # the other's state
+def test_a_checkpoint_of_another_target_is_not_resumed(
+    tiny_model: str, reviews: Path, tmp_path: Path
+) -> None:
+    trainer = fit(tiny_model, reviews, StructuredPruning(heads=0.5, num_samples=8))
+    trainer.save_checkpoint(tmp_path / "heads.ckpt")
+    other = quiet_trainer(StructuredPruning(neurons=0.5, num_samples=8), max_epochs=2)
+    with pytest.raises(InputError, match=r"its network is not pruned so"):
+        other.fit(
+            TextClassifier(tiny_model),
+            datamodule=reviews_data(reviews),
+            ckpt_path=tmp_path / "heads.ckpt",
+        )

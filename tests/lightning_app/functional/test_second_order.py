@@ -69,7 +69,7 @@ def updated_weight(weight: Tensor, inverse: Tensor, pruned: Tensor) -> Tensor:
     return weight + second_order_update(weight, inverse, pruned)
 
 
-def close(ours: Tensor, reference: Array) -> None:
+def assert_close(ours: Tensor, reference: Array) -> None:
     np.testing.assert_allclose(ours.flatten().numpy(), reference.ravel(), rtol=1e-9, atol=1e-11)
 
 
@@ -86,7 +86,7 @@ def test_blocks_are_those_of_the_dense_matrix(gradients: Tensor) -> None:
     for number, block in enumerate(blocks):
         reference = dense[number * SIZE :, number * SIZE :][:SIZE, :SIZE]
         size = len(reference)
-        close(block[:size, :size], reference)
+        assert_close(block[:size, :size], reference)
         assert not block[size:].any()
         assert not block[:, size:].any()
 
@@ -96,7 +96,7 @@ def test_pieces_add_up_to_the_whole(gradients: Tensor) -> None:
     same = accumulate_fisher_(pieces, gradients[1:6])
     accumulate_fisher_(pieces, gradients[6:].flatten(1))
     assert same is pieces
-    close(pieces, fisher_blocks(gradients, SIZE).numpy())
+    assert_close(pieces, fisher_blocks(gradients, SIZE).numpy())
 
 
 def test_no_gradients_make_a_fisher_of_zeros() -> None:
@@ -115,7 +115,7 @@ def test_inverse_is_that_of_numpy(gradients: Tensor) -> None:
     dense = np.linalg.inv(dense_fisher(gradients))
     for number, block in enumerate(inverse_of(gradients)):
         reference = dense[number * SIZE :, number * SIZE :][:SIZE, :SIZE]
-        close(block[: len(reference), : len(reference)], reference)
+        assert_close(block[: len(reference), : len(reference)], reference)
 
 
 def test_scores_are_the_rise_of_the_loss_when_one_weight_goes(
@@ -125,7 +125,7 @@ def test_scores_are_the_rise_of_the_loss_when_one_weight_goes(
     scores = second_order_scores(weight, inverse_of(gradients))
     assert scores.shape == weight.shape
     rises = [rise(fisher, flat, joint_removal(fisher, flat, [i])) for i in range(len(flat))]
-    close(scores, np.array(rises))
+    assert_close(scores, np.array(rises))
 
 
 def test_update_is_the_constrained_minimum(
@@ -134,7 +134,7 @@ def test_update_is_the_constrained_minimum(
     removed = pruned.flatten().nonzero().flatten().tolist()
     reference = joint_removal(dense_fisher(gradients), weight.flatten().numpy(), removed)
     updated = updated_weight(weight, inverse_of(gradients), pruned)
-    close(updated, reference)
+    assert_close(updated, reference)
     assert (updated[pruned] == 0).all()
 
 
@@ -146,7 +146,7 @@ def test_update_follows_the_formula_of_the_paper(gradients: Tensor, weight: Tens
     block, flat = inverse[0], weight.flatten()
     delta = -block[:, chosen] @ torch.linalg.inv(block[chosen][:, chosen]) @ flat[chosen]
     updated = updated_weight(weight, inverse, pruned.view(ROWS, COLS)).flatten()
-    close(updated[:SIZE], (flat[:SIZE] + delta).numpy())
+    assert_close(updated[:SIZE], (flat[:SIZE] + delta).numpy())
     assert torch.equal(updated[SIZE:], flat[SIZE:])
 
 
@@ -173,7 +173,7 @@ def test_a_diagonal_fisher_moves_no_other_weight(weight: Tensor, pruned: Tensor)
     inverse = inverse_fisher(torch.zeros(4, SIZE, SIZE, dtype=torch.float64), 1, 0.5)
     expected = weight.masked_fill(pruned, 0)
     assert torch.equal(updated_weight(weight, inverse, pruned), expected)
-    close(second_order_scores(weight, inverse), (weight.square() / 4).numpy())
+    assert_close(second_order_scores(weight, inverse), (weight.square() / 4).numpy())
 
 
 def test_what_was_pruned_before_stays_at_zero(gradients: Tensor, weight: Tensor) -> None:
@@ -188,7 +188,7 @@ def test_what_was_pruned_before_stays_at_zero(gradients: Tensor, weight: Tensor)
     fisher = dense_fisher(gradients)[np.ix_(alive, alive)]
     removed = now[kept].nonzero().flatten().tolist()
     reference = joint_removal(fisher, weight[kept].numpy(), removed)
-    close(updated[kept], reference)
+    assert_close(updated[kept], reference)
 
     unaware = updated_weight(weight, inverse_of(gradients), now)
     assert (unaware[~kept] != 0).any()
@@ -202,7 +202,7 @@ def test_removing_again_what_was_pruned_before_is_harmless(
     inverse = inverse_of(gradients, kept)
     all_pruned = updated_weight(weight, inverse, pruned | ~kept)
     newly_pruned = updated_weight(weight, inverse, pruned & kept)
-    close(all_pruned, newly_pruned.numpy())
+    assert_close(all_pruned, newly_pruned.numpy())
 
 
 def test_float32_and_a_lower_precision_weight() -> None:
