@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path("runs/scores")
@@ -32,6 +32,13 @@ class Run:
         """Its metrics.json, once it is finished."""
         done = self.folder / "finished"
         return json.loads((self.folder / "metrics.json").read_text()) if done.exists() else None
+
+    def in_precision(self, precision: str | None) -> "Run":
+        """The same fit in another precision than the one that `glint fit` chooses (None)."""
+        if precision is None:
+            return self
+        options = (*self.options, f"--trainer.precision={precision}")
+        return replace(self, name=f"{self.name}-{precision}", options=options)
 
     def execute(self, threads: int) -> None:
         """Run it, or go on with it, unless it is finished."""

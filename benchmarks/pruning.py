@@ -49,7 +49,10 @@ METHODS = {
     },
     "4 of 6 layers": _callback("StructuredPruning", "keep_layers: 4"),
     "3 of 6 layers": _callback("StructuredPruning", "keep_layers: 3"),
+    "ReLU": _callback("OperatorSurgery", "end: 0.5"),
+    "ReLU, affine norms": _callback("OperatorSurgery", "affine_norm: true, end: 0.5"),
 }
+CLIPPED = ("ReLU, affine norms",)
 ON_MRPC = ("dense, trained on", "magnitude 50%", "structured 50%", "4 of 6 layers")
 
 
@@ -63,13 +66,12 @@ def pruned_run(task: str, method: str, seed: int, dataset: str) -> Run:
     start = dense_run(task, seed, dataset).folder / "checkpoints/best.ckpt"
     callback = METHODS[method]
     name = "".join(c if c.isalnum() else "-" for c in method)
-    options = (*_data(task, dataset), f"--model.model_name_or_path={start}")
-    return Run(
-        f"prune-{task}-{name}",
-        f"configs/{task}.yaml",
-        seed,
-        options if callback is None else (*options, callback),
-    )
+    options = [*_data(task, dataset), f"--model.model_name_or_path={start}"]
+    if callback is not None:
+        options.append(callback)
+    if method in CLIPPED:
+        options.append("--trainer.gradient_clip_val=1.0")
+    return Run(f"prune-{task}-{name}", f"configs/{task}.yaml", seed, tuple(options))
 
 
 def _data(task: str, dataset: str) -> tuple[str, ...]:

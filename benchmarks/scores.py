@@ -76,6 +76,8 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="folder in the layout of nyu-mll/glue")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of `final`")
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1, 2], help="of `selection`")
+    parser.add_argument("--names", nargs="+", help="only runs of these names")
+    parser.add_argument("--precision", help="by default what `glint fit` chooses on this CPU")
     add_at_once(parser)
     arguments = parser.parse_args()
     dataset = f"--data.dataset={arguments.dataset}"
@@ -83,6 +85,8 @@ def main() -> None:
         runs = selection_runs(arguments.folds, dataset)
     else:
         runs = final_runs(arguments.seeds, dataset)
+    runs = [run for run in runs if arguments.names is None or run.name in arguments.names]
+    runs = [run.in_precision(arguments.precision) for run in runs]
     execute_all(runs, arguments.at_once)
     print(table(runs))
 

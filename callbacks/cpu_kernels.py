@@ -2,18 +2,11 @@
 
 from contextlib import ExitStack
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_app.allocator import keep_large_blocks
 from lightning_app.matmul import onednn_matmul
-
-
-def multiplies_bfloat16() -> bool:
-    """Whether the CPU has AVX512-BF16 or AMX; without, bfloat16 products are 5 times slower."""
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 class CPUKernels(Callback):
@@ -33,8 +26,6 @@ class CPUKernels(Callback):
         keep_large_blocks()
         if self._settings.enter_context(onednn_matmul()):
             rank_zero_info("Matrix products go to oneDNN: faster than MKL on this CPU, as exact.")
-        if stage == "fit" and trainer.precision == "32-true" and multiplies_bfloat16():
-            rank_zero_info("This CPU multiplies bfloat16: try `--trainer.precision bf16-mixed`.")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the settings back."""

@@ -33,6 +33,7 @@ from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_files import prepare_folder, write_files
 from lightning_app.commands.sensitivity_text import next_commands, summary
 from lightning_app.errors import InputError
+from lightning_app.precision import MIXED, choose_precision
 from lightning_app.run_folder import (
     DEFAULT_ROOT,
     RunFolder,
@@ -117,10 +118,23 @@ class GlintCLI(LightningCLI):
         config["ckpt_path"] = None if self.checkpoint is None else str(self.checkpoint)
         if wanted is not None and self.checkpoint is None:
             self._no_checkpoint_yet(root / name)
+        if self.command == "fit":
+            self._choose_precision(config.trainer)
         if self.command == "fit" and not config.trainer.fast_dev_run:
             self._claim_run_folder = partial(self._run_folder, root, name, wanted)
         if self.command == "sensitivity":
             _set_one_device(config.trainer)
+
+    def _choose_precision(self, trainer: Any) -> None:
+        if trainer.precision is not None or trainer.plugins:  # a plugin may be of precision
+            return
+        run = None if self.checkpoint is None else folder_of_checkpoint(self.checkpoint)
+        trainer.precision = choose_precision(trainer.accelerator, run)
+        if trainer.precision == MIXED:
+            rank_zero_info(
+                "bf16-mixed: this CPU multiplies bfloat16. `--trainer.precision 32-true` trains in"
+                " float32."
+            )
 
     @cached_property
     def checkpoint_contents(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def tiny_fit(model: str | Path, root: Path, *more: str) -> list[str]:
         "trainer.enable_model_summary": "false",
         "trainer.default_root_dir": root,
         "trainer.accelerator": "cpu",
+        "trainer.precision": "32-true",  # not what the machine at hand is fastest with
     }
     return ["fit", *(f"--{name}={value}" for name, value in options.items()), *more]
 

@@ -92,6 +92,24 @@ def test_killed_at_random_steps_and_in_saves_equals_undisturbed(
     assert not list(run_folder(tmp_path).rglob("*.unfinished"))
 
 
+def test_killed_in_bfloat16_equals_undisturbed(tiny_model: str, tmp_path: Path) -> None:
+    (tmp_path / "killer.py").write_text(KILLER)
+    roots = [tmp_path / name for name in ("undisturbed", "killed")]
+    kill = ("--trainer.callbacks+=killer.Killer", "--trainer.callbacks.at=14")
+    bfloat16 = "--trainer.precision=bf16-mixed"
+    glint(*tiny_fit(tiny_model, roots[0], bfloat16), cwd=tmp_path)
+    killed = tiny_fit(tiny_model, roots[1], bfloat16, "--checkpoint.every_n_steps=1", *kill)
+    assert glint(*killed, cwd=tmp_path, expect=None).returncode == -signal.SIGKILL
+    # Not said again: a run goes on in the precision it began with.
+    more = ("--trainer.precision=null", "--ckpt_path=last")
+    glint(*tiny_fit(tiny_model, roots[1], *more), cwd=tmp_path)
+    a, b = (torch.load(run_folder(root) / "checkpoints/last.ckpt") for root in roots)
+    assert differences(a["state_dict"], b["state_dict"]) == []
+    assert differences(a["optimizer_states"], b["optimizer_states"]) == []
+    summary = json.loads((run_folder(roots[1]) / "metrics.json").read_text())
+    assert summary["precision"] == "bf16-mixed"
+
+
 def test_dropout_was_on(undisturbed: Path) -> None:
     checkpoint = torch.load(run_folder(undisturbed) / "checkpoints/last.ckpt")
     config = checkpoint["architecture"]["config"]
