@@ -21,6 +21,10 @@ from benchmarks.training_rivals import BATCH_SIZE, RIVALS, rows
 from benchmarks.turns import Worker
 
 
+WARM_UP = 60
+"""Steps until heap and kernel caches are full: each length of a batch has to come by."""
+
+
 def measure(task: str, dataset: str, names: list[str], rounds: int, steps: int) -> list[Worker]:
     """Let the rivals take turns."""
     workers = []
@@ -29,7 +33,7 @@ def measure(task: str, dataset: str, names: list[str], rounds: int, steps: int) 
             command = [sys.executable, "-m", "benchmarks.training_rivals", name, task, dataset]
             workers.append(Worker.start(name, command, log))
         for worker in workers:
-            worker.take_turn(10, keep=False)  # heap and kernel caches fill
+            worker.take_turn(WARM_UP, keep=False)
         for _ in range(rounds):
             for worker in workers:
                 worker.take_turn(steps)

@@ -1,4 +1,4 @@
-"""Five ways to fine-tune the same model on the same rows; each steps when it is its turn."""
+"""The ways to fine-tune the same model on the same rows; each steps when it is its turn."""
 
 import os
 import sys
@@ -17,6 +17,7 @@ from transformers import (
 
 from benchmarks.turns import Turn
 from datamodules import GLUEDataModule
+from lightning_app.precision import choose_precision
 from lightning_app.pretrained import load_tokenizer, resolve_model
 
 BATCH_SIZE = {"mrpc": 8, "sst2": 32}
@@ -113,9 +114,13 @@ def trainer(task: str, dataset: str, turn: Turn, **flags: Any) -> None:
 
 
 def glint(
-    task: str, dataset: str, turn: Turn, precision: str = "32-true", more: tuple[Any, ...] = ()
+    task: str,
+    dataset: str,
+    turn: Turn,
+    precision: str | None = None,
+    more: tuple[Any, ...] = (),
 ) -> None:
-    """`glint fit` with the callbacks and the logger that it has by default, and `more`."""
+    """`glint fit` with the precision, callbacks and logger that it has by default, and `more`."""
     import lightning.pytorch as pl
 
     class Stepping(pl.Callback):
@@ -143,7 +148,7 @@ def glint(
     ours = [RunCheckpoint(), FiniteLoss(), RandomState(), RunSummary(), TrainingLog()]
     pl.Trainer(
         accelerator="cpu",
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision or choose_precision("cpu"),  # type: ignore[arg-type]
         max_epochs=100,
         default_root_dir=folder,
         logger=TensorBoardLogger(folder),
@@ -198,11 +203,11 @@ RIVALS: dict[str, Any] = {
         *a, optim="adamw_torch_fused", train_sampling_strategy="group_by_length"
     ),
     "Glint": glint,
-    "Glint's kernels, bare loop": bare,
+    "Glint's kernels, bare loop, fp32": bare,
     "HF Trainer, best flags, bf16": lambda *a: trainer(
         *a, optim="adamw_torch_fused", train_sampling_strategy="group_by_length", bf16=True
     ),
-    "Glint, bf16": lambda *a: glint(*a, precision="bf16-mixed"),
+    "Glint, fp32": lambda *a: glint(*a, precision="32-true"),
 }
 
 

@@ -57,6 +57,9 @@ CASES = (
     _weights("magnitude_2:4", MagnitudePruning, 0.5, pattern="2:4"),
     _weights("random", MagnitudePruning, 0.5, criterion="random"),
     _weights("movement", MovementPruning, 0.75),
+    _weights(
+        "movement_adamw", MovementPruning, 0.75, score_optimizer="adamw", score_every_n_steps=2
+    ),
     _weights("movement_global", MovementPruning, 0.75, scope="global"),
     Case("movement_soft", lambda: MovementPruning(kind="soft", threshold=0.5, schedule=STEPS)),
     _weights("second_order", SecondOrderPruning, 0.75, **SECOND_ORDER),
@@ -94,6 +97,8 @@ BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     (MovementPruning, {"sparsity": 0.5, "kind": "warm"}, "`kind` to be `hard` or `soft`"),
     (MovementPruning, {"sparsity": 0.5, "kind": "soft"}, "follows from `threshold`"),
     (MovementPruning, {"sparsity": 0.5, "score_learning_rate": 0}, "above 0, got 0"),
+    (MovementPruning, {"sparsity": 0.5, "score_every_n_steps": 0}, "at least 1, got 0"),
+    (MovementPruning, {"kind": "soft", "score_optimizer": "sgd"}, "`sgd` with `kind: hard`"),
     (MovementPruning, {"kind": "soft", "threshold": 1.0}, "`threshold` to be in \\(0, 1\\)"),
     (MovementPruning, {"sparsity": 0.5, "regularization": 1.0}, "with `kind: soft`"),
     (SecondOrderPruning, {"sparsity": 0.5, "block_size": 0}, "`block_size` to be at least 1"),

@@ -174,8 +174,8 @@ def test_averaged_weights_are_as_sparse(
 ) -> None:
     weights = dict(run(averaging(), case.make()).lightning_module.state_dict())
     assert case.sparsity is not None
-    # An average has few zeros more: of weights that came back after it was last updated.
-    assert case.sparsity - 1e-4 <= zeros(encoder_linears(weights)) <= case.sparsity + 0.02
+    # An average has some zeros more: of weights that came back after it was last updated.
+    assert case.sparsity - 1e-4 <= zeros(encoder_linears(weights)) <= case.sparsity + 0.1
 
 
 @compressing_cases
