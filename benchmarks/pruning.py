@@ -58,7 +58,7 @@ ON_MRPC = ("dense, trained on", "magnitude 50%", "structured 50%", "4 of 6 layer
 
 def dense_run(task: str, seed: int, dataset: str) -> Run:
     """The fine-tuned model that all methods start from."""
-    return Run(f"prune-{task}-dense", f"configs/{task}.yaml", seed, _data(task, dataset))
+    return Run(f"prune-{task}-dense", f"configs/{task}.yaml", seed, data_options(task, dataset))
 
 
 def pruned_run(task: str, method: str, seed: int, dataset: str) -> Run:
@@ -66,7 +66,7 @@ def pruned_run(task: str, method: str, seed: int, dataset: str) -> Run:
     start = dense_run(task, seed, dataset).folder / "checkpoints/best.ckpt"
     callback = METHODS[method]
     name = "".join(c if c.isalnum() else "-" for c in method)
-    options = [*_data(task, dataset), f"--model.model_name_or_path={start}"]
+    options = [*data_options(task, dataset), f"--model.model_name_or_path={start}"]
     if callback is not None:
         options.append(callback)
     if method in CLIPPED:
@@ -74,7 +74,8 @@ def pruned_run(task: str, method: str, seed: int, dataset: str) -> Run:
     return Run(f"prune-{task}-{name}", f"configs/{task}.yaml", seed, tuple(options))
 
 
-def _data(task: str, dataset: str) -> tuple[str, ...]:
+def data_options(task: str, dataset: str) -> tuple[str, ...]:
+    """Which rows; of sst2 a fixed part."""
     part = ("--data.max_train_rows=10000", "--data.data_seed=1") if task == "sst2" else ()
     return (f"--data.dataset={dataset}", *part)
 

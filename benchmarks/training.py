@@ -20,7 +20,6 @@ from pathlib import Path
 from benchmarks.training_rivals import BATCH_SIZE, RIVALS, rows
 from benchmarks.turns import Worker
 
-
 WARM_UP = 60
 """Steps until heap and kernel caches are full: each length of a batch has to come by."""
 

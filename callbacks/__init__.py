@@ -3,6 +3,7 @@
 from callbacks.compression import Compression
 from callbacks.compression_monitor import CompressionMonitor
 from callbacks.cpu_kernels import CPUKernels
+from callbacks.distillation import Distillation
 from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_schedule import LearningRateSchedule
@@ -18,11 +19,13 @@ from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.structured_pruning import StructuredPruning
 from callbacks.training_log import TrainingLog
 from callbacks.validation_pictures import ValidationPictures
+from callbacks.weight_schedule import WeightSchedule
 
 __all__ = [
     "CPUKernels",
     "Compression",
     "CompressionMonitor",
+    "Distillation",
     "FiniteLoss",
     "GradualUnfreezing",
     "LearningRateSchedule",
@@ -38,4 +41,5 @@ __all__ = [
     "StructuredPruning",
     "TrainingLog",
     "ValidationPictures",
+    "WeightSchedule",
 ]

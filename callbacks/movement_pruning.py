@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from callbacks.mask_pattern import Scope
 from callbacks.sparsity_schedule import SparsitySchedule
@@ -20,7 +20,6 @@ from lightning_app.functional.movement import (
 from modules.text_classifier import FUSED_DEVICES, TextClassifier
 
 Kind = Literal["hard", "soft"]
-ScoreOptimizer = Literal["sgd", "adamw"]
 
 
 class MovementPruning(WeightPruning):
@@ -39,10 +38,8 @@ class MovementPruning(WeightPruning):
         kind: ``hard`` keeps the highest scores; ``soft`` those whose sigmoid is above
             ``threshold``, and lets ``regularization`` push scores down.
         score_learning_rate: Of the scores; follows the schedule of the weights' learning rate.
-        score_optimizer: ``sgd`` makes a score the sum of ``-gradient * weight`` (the paper's
-            equation 6), ``adamw`` is what its authors' code has. By default ``sgd`` for ``hard``
-            and ``adamw`` for ``soft``, whose threshold wants scores of a known size.
-        score_every_n_steps: Scores learn from the gradients of every so many optimizer steps.
+        score_every_n_steps: Scores learn from the gradients of every so many optimizer steps; of
+            each (1) in the paper, which costs a pass over the pruned weights a step.
         threshold: For ``soft``: on the sigmoid of the score, in (0, 1).
         regularization: For ``soft``: weight of the mean sigmoid in the loss.
         pattern: ``unstructured``, blocks such as ``4x1`` or ``32x32``, or ``2:4``.
@@ -63,8 +60,7 @@ class MovementPruning(WeightPruning):
         sparsity: float | None = None,
         kind: Kind = "hard",
         score_learning_rate: float = 1e-2,
-        score_optimizer: ScoreOptimizer | None = None,
-        score_every_n_steps: int = 1,
+        score_every_n_steps: int = 4,
         threshold: float = 0.1,
         regularization: float = 0.0,
         pattern: str = "unstructured",
@@ -96,13 +92,12 @@ class MovementPruning(WeightPruning):
             )
         self.kind = kind
         self.score_learning_rate = score_learning_rate
-        self.score_optimizer = _check_optimizer(score_optimizer, soft)
         self.score_every_n_steps = score_every_n_steps
         self.threshold = threshold
         self.regularization = regularization
         self._scores: dict[str, Tensor] = {}
         self._waiting: dict[str, Tensor] = {}
-        self._optimizer: Optimizer | None = None
+        self._optimizer: AdamW | None = None
         self._restored: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -132,7 +127,7 @@ class MovementPruning(WeightPruning):
         for name, weight in self._parameters.items():
             self._scores[name] = _like(weight, saved_scores.get(name))
             self._waiting[name] = _like(weight, saved_waiting.get(name))
-        self._optimizer = (SGD if self.score_optimizer == "sgd" else AdamW)(
+        self._optimizer = AdamW(
             list(self._scores.values()),
             lr=self.score_learning_rate,
             weight_decay=0.0,
@@ -201,17 +196,6 @@ def _like(weight: Tensor, saved: Tensor | None) -> Tensor:
 def _rate_factor(optimizer: Optimizer) -> float:
     group = optimizer.param_groups[0]
     return float(group["lr"] / group.get("initial_lr", group["lr"])) if group["lr"] else 0.0
-
-
-def _check_optimizer(name: ScoreOptimizer | None, soft: bool) -> ScoreOptimizer:
-    if name is None:
-        return "adamw" if soft else "sgd"
-    if name not in ("sgd", "adamw") or (soft and name == "sgd"):
-        raise InputError(
-            "Expected `score_optimizer` to be `adamw`, or `sgd` with `kind: hard`, got"
-            f" {name!r}; leave it out."
-        )
-    return name
 
 
 def _check_kind(kind: str, sparsity: float | None, pattern: str, plan: str | None) -> bool:

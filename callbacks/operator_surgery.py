@@ -9,7 +9,8 @@ from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.calibration import calibration_batches
 from callbacks.compression import Compression
-from callbacks.sparsity_schedule import SparsitySchedule, StepSchedule, Unit
+from callbacks.run_length import Unit
+from callbacks.sparsity_schedule import SparsitySchedule, StepSchedule
 from lightning_app.errors import InputError
 from modules.families import layout_of
 from modules.operators import RELU, Operators

@@ -1,17 +1,15 @@
 """When weights are pruned, and how many of them by then."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from lightning.pytorch import Trainer
 
+from callbacks.run_length import UNITS, Unit, steps_per_unit, total_steps
 from lightning_app.errors import InputError
 from lightning_app.functional.sparsity import SHAPES, scheduled_sparsity
 
 Shape = Literal["one_shot", "linear", "cubic", "exponential"]
-Unit = Literal["fraction", "epochs", "steps"]
-UNITS = ("fraction", "epochs", "steps")
 
 
 @dataclass(frozen=True)
@@ -67,19 +65,16 @@ class SparsitySchedule:
         Raises:
             InputError: If the run's length is unknown, or it ends before the schedule does.
         """
-        total = trainer.estimated_stepping_batches
-        if total == float("inf"):
-            raise InputError(
-                "Expected a run of known length for a pruning schedule; set `trainer.max_steps`."
-            )
+        what = "a pruning schedule"
+        total = total_steps(trainer, what)
         end = self._last()
-        per_unit = {"fraction": total, "steps": 1.0}.get(self.unit) or _steps_per_epoch(trainer)
+        per_unit = steps_per_unit(trainer, self.unit, what)
         steps = StepSchedule(self, round(self.start * per_unit), round(end * per_unit))
         if steps.end >= total:
             fits = f"{(total - 1) / per_unit:.3g}"
             raise InputError(
                 "Expected the final sparsity to be reached before training ends, but"
-                f" `schedule.end`={end} {self.unit} is step {steps.end} of {int(total)}; set"
+                f" `schedule.end`={end} {self.unit} is step {steps.end} of {total}; set"
                 f" `schedule.end` to at most {fits}, less to leave steps for recovery."
             )
         return steps
@@ -120,11 +115,6 @@ class StepSchedule:
         # A final sparsity below the initial one would make weights come back.
         initial = min(self.schedule.initial_sparsity, final)
         return scheduled_sparsity(self.schedule.shape, progress, final, initial)
-
-
-def _steps_per_epoch(trainer: Trainer) -> float:
-    trainer.fit_loop.setup_data()  # otherwise the number of batches is not known yet
-    return math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

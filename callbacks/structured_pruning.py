@@ -22,6 +22,7 @@ from callbacks.structure_target import StructureTarget
 from callbacks.weight_masking import WeightMasking
 from lightning_app.errors import InputError
 from modules.families import layer_parts
+from modules.student_structure import mapped_layers
 from modules.text_classifier import TextClassifier
 
 Importance = Literal["taylor", "magnitude", "random"]
@@ -239,7 +240,7 @@ def kept_layers(wanted: int | list[int], count: int) -> list[int]:
     if isinstance(wanted, int):
         if not 1 <= wanted < count:
             raise InputError(f"Expected `keep_layers` to be in [1, {count}), got {wanted}.")
-        return [round((i + 1) * count / wanted) - 1 for i in range(wanted)]
+        return mapped_layers(wanted, count, "even")
     layers = wanted
     if layers != sorted(set(layers)) or not set(layers) <= set(range(count)) or not layers:
         raise InputError(

@@ -1,7 +1,7 @@
 """Batches of rows of similar length: seeded, different each epoch, sharded, resumable."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,19 @@ from torch.utils.data import Sampler
 
 from datamodules.splits import Rows, shuffled
 
-RowKey = tuple[int, float]
-"""A row and its weight in the loss; weight 0 marks a filler row."""
+
+class RowKey(NamedTuple):
+    """A row of a batch, and how much it counts in the means over the batch.
+
+    Args:
+        row: Its number.
+        weight: In the objective; 0 marks a filler row.
+        task_weight: In the task loss; 0 marks a row without a label, too.
+    """
+
+    row: int
+    weight: float = 1.0
+    task_weight: float = 1.0
 
 
 class TrainBatchSampler(Sampler[list[RowKey]]):
@@ -20,7 +31,8 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
     and dealt out to the processes afterwards, so that N processes with ``batch_size`` B see the
     same global batches as one process with N x B. In the last, smaller batch each row is weighed
     so that the mean over processes of the processes' mean losses is the mean over its rows;
-    processes left without a row get a filler row of weight 0.
+    processes left without a row get a filler row of weight 0. Where some rows have no label, the
+    task weights make the same of the mean over the global batch's labelled rows.
 
     Args:
         lengths: Tokens of each row, ``[rows]``.
@@ -31,6 +43,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         rank: This process.
         world_size: Number of processes.
         window: Batches a window; larger means less padding and less randomness.
+        labelled: Whether a row has a label, ``[rows]``; by default all have.
     """
 
     def __init__(
@@ -43,6 +56,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         rank: int = 0,
         world_size: int = 1,
         window: int = 50,
+        labelled: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
@@ -51,6 +65,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         self.rank = rank
         self.world_size = world_size
         self.window = window
+        self.labelled = labelled
         self.epoch = 0
         self.start_batch = 0
 
@@ -95,12 +110,20 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
 
     def _share_of(self, rows: Rows) -> list[RowKey]:
         mine = rows[self.rank :: self.world_size]
-        if len(rows) == self.batch_size * self.world_size:
-            return [(int(row), 1.0) for row in mine]
         if len(mine) == 0:
-            return [(int(rows[0]), 0.0)]
+            return [RowKey(int(rows[0]), 0.0, 0.0)]
         weight = len(mine) * self.world_size / len(rows)
-        return [(int(row), weight) for row in mine]
+        return [
+            RowKey(int(row), weight, float(weight * in_task))
+            for row, in_task in zip(mine, self._task_weights(rows, mine), strict=True)
+        ]
+
+    def _task_weights(self, rows: Rows, mine: Rows) -> npt.NDArray[np.floating[Any]]:
+        """Such that the mean over ``rows``, times these, is the mean over those with a label."""
+        if self.labelled is None:
+            return np.ones(len(mine))
+        num_labelled = int(self.labelled[rows].sum())
+        return self.labelled[mine] * (len(rows) / max(num_labelled, 1))
 
 
 class EvalBatchSampler(Sampler[list[RowKey]]):
@@ -133,4 +156,4 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
 
     def __iter__(self) -> Iterator[list[RowKey]]:
         for start in self.starts:
-            yield [(int(row), 1.0) for row in self.order[start : start + self.batch_size]]
+            yield [RowKey(int(row)) for row in self.order[start : start + self.batch_size]]

@@ -11,7 +11,9 @@ from torch import Tensor
 Batch = dict[str, Any]
 """``input_ids``, ``attention_mask``, maybe ``token_type_ids``: ``[batch, seq]``; ``labels``:
 ``[batch]`` or ``[batch, num_labels]``; ``index``: ``[batch]``, the row's number in its split;
-``row_weight``: ``[batch]``, only where rows weigh differently; ``num_tokens``: int, not padding."""
+``row_weight``: ``[batch]``, only where rows weigh differently; ``labelled`` and ``task_weight``
+(for the task loss, in place of ``row_weight``): ``[batch]``, only where there are rows without a
+label; ``num_tokens``: int, not padding."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class PaddingCollator:
             batch["labels"] = torch.tensor([row["labels"] for row in rows], dtype=self.label_dtype)
         if any(weight != 1.0 for weight in weights):
             batch["row_weight"] = torch.tensor(weights)
+        if "labelled" in rows[0]:
+            batch["labelled"] = torch.tensor([row["labelled"] for row in rows])
+            batch["task_weight"] = torch.tensor([row["task_weight"] for row in rows])
         return batch
 
     def _padded_length(self, longest: int) -> int:

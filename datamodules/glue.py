@@ -100,26 +100,32 @@ class GLUEDataModule(TextDataModule):
         return encode
 
     def _read(self, split: str) -> "Dataset":
+        return self._read_from(self.dataset, split, "data.dataset")
+
+    def _read_train_split(self, place: str) -> "Dataset":
+        return self._read_from(place, "train", "data.unlabelled")
+
+    def _read_from(self, place: str, split: str, argument: str) -> "Dataset":
         from datasets import load_dataset
 
         name = self.task.name
-        place = str(embedded_folder()) if self.dataset == EMBEDDED else self.dataset
+        place = str(embedded_folder()) if place == EMBEDDED else place
         try:
             with hub_or_cache(place):
                 return load_dataset(place, name, split=split)
         except (OSError, ValueError) as error:
-            raise self._not_readable(place, split, error) from error
+            raise self._not_readable(place, split, argument, error) from error
 
-    def _not_readable(self, place: str, split: str, error: Exception) -> InputError:
+    def _not_readable(self, place: str, split: str, argument: str, error: Exception) -> InputError:
         reason = " ".join(str(error).split())[:200]
         if Path(place).exists():
             return InputError(
-                f"Expected the folder {place!r} (`data.dataset`) to hold {self.task.name}'s {split}"
+                f"Expected the folder {place!r} (`{argument}`) to hold {self.task.name}'s {split}"
                 f" split in the layout of the hub's nyu-mll/glue, but it could not be read:"
                 f" {reason}"
             )
         return InputError(
-            f"Expected `data.dataset` to be a data set of the Hugging Face hub, a folder in its"
+            f"Expected `{argument}` to be a data set of the Hugging Face hub, a folder in its"
             f" layout, or `embedded`, but {place!r} could not be reached ({reason}); without a"
-            " network, use `--data.dataset FOLDER` or `--data.dataset embedded`."
+            f" network, use `--{argument} FOLDER` or `--{argument} embedded`."
         )

@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,17 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 
+from datamodules.augmentation import Augmentation, augment_rows
 from datamodules.batch_loader import BatchLoader
 from datamodules.batch_sampler import EvalBatchSampler, TrainBatchSampler
 from datamodules.collator import PaddingCollator
+from datamodules.row_checks import check_columns, check_not_empty, check_text
+from datamodules.row_files import has_reader, read_rows
 from datamodules.splits import Rows, fold_rows, rows_where, stratified_part
 from datamodules.streaming import StreamingLoader
 from datamodules.tokenization import LabelEncoder, TokenizedRows, tokenize_split
+from datamodules.unlabelled_rows import REST, with_unlabelled
+from datamodules.word_models import load_substitutes
 from lightning_app.errors import InputError
 from lightning_app.task import Task
 
@@ -43,9 +49,13 @@ class TextDataModule(LightningDataModule, ABC):
             validate on one of them; the task's validation set is not looked at.
         fold: Which fold is validated on, from 0.
         max_train_rows: Train on a fixed, stratified, seeded part of so many rows.
+        unlabelled: Further training rows, for distillation: soft targets, no task loss. ``rest``
+            takes those that ``max_train_rows`` leaves out, without their labels; else a file with
+            the task's text columns, or a folder or hub id, of which the train split is read.
+        augmentation: Further rows of that kind, made of the labelled ones by word replacement.
         streaming: Read the training rows anew in each epoch in place of keeping them on disk, for
             sets larger than the disk cache; needs `trainer.max_steps`.
-        data_seed: Seed of the order, the folds and the part.
+        data_seed: Seed of the order, the folds, the part and the augmentation.
         tokenizer: Folder or hub id of a tokenizer, where there is no Trainer to ask.
     """
 
@@ -61,6 +71,8 @@ class TextDataModule(LightningDataModule, ABC):
         num_folds: int | None = None,
         fold: int = 0,
         max_train_rows: int | None = None,
+        unlabelled: str | None = None,
+        augmentation: Augmentation | None = None,
         streaming: bool = False,
         data_seed: int = 42,
         tokenizer: str | None = None,
@@ -76,12 +88,16 @@ class TextDataModule(LightningDataModule, ABC):
         self.num_folds = num_folds
         self.fold = fold
         self.max_train_rows = max_train_rows
+        self.unlabelled = unlabelled
+        self.augmentation = augmentation
         self.streaming = streaming
         self.data_seed = data_seed
         self._tokenizer_name = tokenizer
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._raw: dict[str, Dataset] = {}
         self._tokenized: dict[str, TokenizedRows] = {}
+        self._with_unlabelled: TokenizedRows | None = None
+        self._unlabelled_texts: list[Dataset] = []
         self._train_loader: BatchLoader | StreamingLoader | None = None
         self._resume_at: dict[str, Any] | None = None
         self._check_arguments()
@@ -114,11 +130,28 @@ class TextDataModule(LightningDataModule, ABC):
     def label_encoder(self, split: str) -> LabelEncoder | None:
         """How to turn the label column into numbers; None where a split has no labels."""
 
+    @property
+    def num_unlabelled(self) -> int:
+        """Rows of `train_dataloader` without a label, augmented ones among them; from `setup` on.
+
+        Where there are some, its batches have ``labelled`` and ``task_weight``.
+        """
+        rows = self._with_unlabelled
+        return 0 if rows is None or rows.labelled is None else int((~rows.labelled).sum())
+
     def raw_split(self, split: str) -> "Dataset":
         """The text and labels of a split, checked; ``index`` of a batch counts its rows."""
         if split not in self._raw:
             self._raw[split] = self._read_split(split)
         return self._raw[split]
+
+    def texts(self, split: str, rows: Sequence[int]) -> list[list[str]]:
+        """The texts of rows by their ``index``, one list a text column; from `setup` on."""
+        tables = [self.raw_split(split), *(self._unlabelled_texts if split == "train" else ())]
+        starts = np.cumsum([0, *(len(table) for table in tables)])
+        found = [int(np.searchsorted(starts, row, side="right")) - 1 for row in rows]
+        lines = [tables[t][int(row - starts[t])] for t, row in zip(found, rows, strict=True)]
+        return [[line[column] for line in lines] for column in self.task.text_columns]
 
     def prepare_data(self) -> None:
         """Download, check and tokenize; the result stays in the cache on disk."""
@@ -181,13 +214,23 @@ class TextDataModule(LightningDataModule, ABC):
         Raises:
             InputError: With `data.streaming: true`, where no training row is at hand.
         """
-        if self.streaming:
-            raise InputError(
-                "Expected `data.streaming: false` for a callback that calibrates on training rows,"
-                " got true."
-            )
+        self._check_not_streaming("a callback that calibrates on training rows")
         chosen = _random_part(self._train_rows(), num_rows, seed)
         return self._loader(chosen, EvalBatchSampler(chosen.lengths, batch_size))
+
+    def every_training_row(self) -> TokenizedRows:
+        """The rows of an epoch of `train_dataloader`, labelled or not; from `setup` on.
+
+        Raises:
+            InputError: With `data.streaming: true`, where no training row is at hand.
+        """
+        self._check_not_streaming("a callback that reads all training rows at once")
+        return self._with_unlabelled or self._train_rows()
+
+    def every_training_row_loader(self, batch_size: int) -> BatchLoader:
+        """Each of them once, on every process; those of similar length together."""
+        rows = self.every_training_row()
+        return self._loader(rows, EvalBatchSampler(rows.lengths, batch_size))
 
     def split_names(self, stage: str) -> tuple[str, ...]:
         """Name of each loader's split, in the order of the loaders."""
@@ -216,6 +259,23 @@ class TextDataModule(LightningDataModule, ABC):
                 "Expected no `data.num_folds` or `data.max_train_rows` with `data.streaming: true`,"
                 " as rows are not counted there; leave streaming out."
             )
+        self._check_unlabelled()
+
+    def _check_not_streaming(self, reader: str) -> None:
+        if self.streaming:
+            raise InputError(f"Expected `data.streaming: false` for {reader}, got true.")
+
+    def _check_unlabelled(self) -> None:
+        if self.streaming and (self.unlabelled is not None or self.augmentation is not None):
+            raise InputError(
+                "Expected no `data.unlabelled` or `data.augmentation` with `data.streaming: true`,"
+                " as a stream is not mixed with other rows; leave streaming out."
+            )
+        if self.unlabelled == REST and self.max_train_rows is None:
+            raise InputError(
+                "Expected `data.max_train_rows` with `data.unlabelled: rest`, which takes the"
+                " training rows that it leaves out, got None."
+            )
 
     def _stage(self) -> str:
         fn = None if self.trainer is None else self.trainer.state.fn
@@ -226,6 +286,56 @@ class TextDataModule(LightningDataModule, ABC):
             if split not in self._tokenized:
                 self._tokenized[split] = TokenizedRows(self._tokenize(split))
                 self._report(split)
+        wanted = self.unlabelled is not None or self.augmentation is not None
+        if stage == "fit" and wanted and self._with_unlabelled is None:
+            self._load_unlabelled()
+
+    def _load_unlabelled(self) -> None:
+        labelled = self._train_rows()
+        rest = self._rest_rows() if self.unlabelled == REST else np.empty(0, dtype=np.int32)
+        raw = {}
+        if self.unlabelled not in (None, REST):
+            raw["unlabelled"] = self._read_unlabelled()
+        if self.augmentation is not None:
+            raw["augmented"] = self._augment()
+        tables = [self._tokenize_text(name, texts) for name, texts in raw.items()]
+        self._unlabelled_texts = list(raw.values())
+        self._with_unlabelled = with_unlabelled(labelled, rest, tables)
+        counts = {"labelled": len(labelled), "unlabelled": len(rest)}
+        counts.update({name: len(texts) for name, texts in raw.items()})
+        words = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        rank_zero_info(f"{self.task.name} train: {words} rows are trained on")
+
+    def _read_unlabelled(self) -> "Dataset":
+        place = str(self.unlabelled)
+        is_file = has_reader(place)
+        raw = read_rows(place, "data.unlabelled") if is_file else self._read_train_split(place)
+        check_not_empty(raw, place)
+        check_columns(raw, self.task.text_columns, place, "data.unlabelled")
+        check_text(raw, self.task.text_columns, place)
+        return raw
+
+    @abstractmethod
+    def _read_train_split(self, place: str) -> "Dataset":
+        """The train split of a data set of the hub, or of a folder in its layout."""
+
+    def _augment(self) -> "Dataset":
+        assert self.augmentation is not None
+        known = getattr(self._module(), "model_name_or_path", None) or self._tokenizer_name
+        name = self.augmentation.model_name_or_path or known
+        if name is None:
+            raise InputError(
+                "Expected `data.augmentation.model_name_or_path` where no Trainer with a"
+                " `TextClassifier` is there to ask, got None."
+            )
+        return augment_rows(
+            self.raw_split("train"),
+            self._labelled_rows(),
+            self.task.text_columns,
+            self.augmentation,
+            load_substitutes(name, self.augmentation, self.max_seq_length, self._device()),
+            self.data_seed,
+        )
 
     def _splits_of(self, stage: str) -> tuple[str, ...]:
         if stage == "fit":
@@ -235,8 +345,10 @@ class TextDataModule(LightningDataModule, ABC):
 
     def _tokenize(self, split: str, streaming: bool = False) -> Any:
         raw: Any = self.raw_stream(split) if streaming else self.raw_split(split)
-        encode = self.label_encoder(split)
-        text = f"Tokenizing {self.task.name} {split}"
+        return self._tokenize_text(split, raw, self.label_encoder(split))
+
+    def _tokenize_text(self, name: str, raw: Any, encode: LabelEncoder | None = None) -> Any:
+        text = f"Tokenizing {self.task.name} {name}"
         return tokenize_split(raw, self.tokenizer, self.task, self.max_seq_length, encode, text)
 
     def raw_stream(self, split: str) -> Any:
@@ -289,7 +401,7 @@ class TextDataModule(LightningDataModule, ABC):
 
     def _grouped_loader(self) -> BatchLoader:
         rank, world_size = self._place()
-        rows = self._train_rows()
+        rows = self.every_training_row()
         sampler = TrainBatchSampler(
             rows.lengths,
             self.train_batch_size,
@@ -297,19 +409,37 @@ class TextDataModule(LightningDataModule, ABC):
             seed=self.data_seed,
             rank=rank,
             world_size=world_size,
+            labelled=rows.labelled,
         )
         return self._loader(rows, sampler)
 
     def _train_rows(self) -> TokenizedRows:
-        rows = self._tokenized["train"]
-        trained_on = np.ones(len(rows), dtype=bool)
-        if self._holds_back():
-            trained_on[self._held_back(self._labels())] = False
-        chosen = rows_where(trained_on)
+        """The labelled rows that are trained on."""
+        rows, chosen = self._tokenized["train"], self._labelled_rows()
+        return rows if len(chosen) == len(rows) else TokenizedRows(rows.table, chosen)
+
+    def _labelled_rows(self) -> Rows:
+        chosen = self._not_held_back()
         if self.max_train_rows is not None and self.max_train_rows < len(chosen):
             labels = self._labels()[chosen]
             chosen = chosen[stratified_part(labels, self.max_train_rows, self.data_seed)]
-        return rows if len(chosen) == len(rows) else TokenizedRows(rows.table, chosen)
+        return chosen
+
+    def _rest_rows(self) -> Rows:
+        """Training rows that are neither trained on with their label nor validated on."""
+        rest = np.setdiff1d(self._not_held_back(), self._labelled_rows(), assume_unique=True)
+        if len(rest) == 0:
+            raise InputError(
+                "Expected `data.max_train_rows` to leave out rows for `data.unlabelled: rest`, got"
+                f" {self.max_train_rows} of {len(self._not_held_back())}; choose fewer."
+            )
+        return rest
+
+    def _not_held_back(self) -> Rows:
+        trained_on = np.ones(len(self._tokenized["train"]), dtype=bool)
+        if self._holds_back():
+            trained_on[self._held_back(self._labels())] = False
+        return rows_where(trained_on)
 
     def _validation_rows(self) -> list[TokenizedRows]:
         if self._holds_back():
@@ -375,7 +505,10 @@ class TextDataModule(LightningDataModule, ABC):
         return min(4, (os.cpu_count() or 1) - 1) if self._on_gpu() else 0
 
     def _on_gpu(self) -> bool:
-        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return self._device().type == "cuda"
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
 
 def _random_part(rows: TokenizedRows, num_rows: int, seed: int) -> TokenizedRows:

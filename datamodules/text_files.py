@@ -15,22 +15,16 @@ from datamodules.row_checks import (
     check_not_empty,
     check_text,
 )
+from datamodules.row_files import READERS, existing_file, has_reader, read_rows
 from datamodules.splits import Rows, stratified_part
 from datamodules.text_datamodule import TextDataModule
 from datamodules.tokenization import LabelEncoder
 from lightning_app.errors import InputError
+from lightning_app.hub import hub_or_cache
 from lightning_app.task import METRICS_BY_PROBLEM, ProblemType, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-READERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".csv": ("csv", {}),
-    ".tsv": ("csv", {"sep": "\t"}),
-    ".jsonl": ("json", {}),
-    ".json": ("json", {}),
-    ".parquet": ("parquet", {}),
-}
 
 
 class TextFilesDataModule(TextDataModule):
@@ -150,35 +144,36 @@ class TextFilesDataModule(TextDataModule):
                 " held back from a stream, got None."
             )
         for split, path in self.files.items():
-            if path is not None and Path(path).suffix.lower() not in READERS:
+            if path is not None and not has_reader(path):
                 raise InputError(
                     f"Expected `data.{split}_file` to end in {', '.join(READERS)}, got {path!r}."
                 )
 
     def _read_split(self, split: str) -> "Dataset":
-        from datasets import load_dataset
-
-        path = self._existing_file(split)
-        kind, options = READERS[path.suffix.lower()]
-        try:
-            raw = load_dataset(kind, data_files=str(path), split="train", **options)
-        except Exception as error:  # the readers of `datasets` raise many kinds
-            reason = " ".join(str(error.__cause__ or error).split())[:300]
-            if "corresponds to no data" in reason:
-                reason = "it holds no rows"
-            raise InputError(f"Expected {path} to be readable as {kind}: {reason}") from error
-        self._check_rows(raw, str(path), labelled=split != "test")
+        path = self._file(split)
+        raw = read_rows(path, f"data.{split}_file")
+        self._check_rows(raw, path, labelled=split != "test")
         return raw
 
-    def _existing_file(self, split: str) -> Path:
+    def _read_train_split(self, place: str) -> "Dataset":
+        from datasets import load_dataset
+
+        try:
+            with hub_or_cache(place):
+                return load_dataset(place, split="train")
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"Expected `data.unlabelled` to be `rest`, a file that ends in"
+                f" {', '.join(READERS)}, or a folder or hub id with a train split, but {place!r}"
+                f" could not be read: {reason}"
+            ) from error
+
+    def _file(self, split: str) -> str:
         path = self.files[split]
         if path is None:
             raise InputError(f"Expected `data.{split}_file` for this command, got None.")
-        if not Path(path).is_file():
-            raise InputError(f"Expected `data.{split}_file` to be a file, got {path!r}.")
-        if Path(path).stat().st_size == 0:
-            raise InputError(f"Expected `data.{split}_file` to hold rows, but {path!r} is empty.")
-        return Path(path)
+        return path
 
     def _check_rows(self, raw: "Dataset", source: str, labelled: bool) -> None:
         check_not_empty(raw, source)
@@ -216,7 +211,7 @@ class TextFilesDataModule(TextDataModule):
 
     def _streamed_labels(self) -> pa.ChunkedArray:
         """The different labels of the stream; of a regression target, some."""
-        path = str(self._existing_file("train"))
+        path = str(existing_file(self._file("train"), "data.train_file"))
         seen: dict[str, Any] = {}
         for batch in self.raw_stream("train").iter(batch_size=10_000):
             check_names(batch, [*self.text_columns, self.label_column], path)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,11 +34,19 @@ class TokenizedRows:
     Args:
         table: ``input_ids``, maybe ``token_type_ids``, ``labels``; ``length`` and ``truncated``.
         rows: The rows of ``table`` that belong; all by default.
+        labelled: Which of them have a label, ``[rows]``, the first of ``table`` among them; all by
+            default. The others are given label 0, whatever ``table`` holds.
     """
 
-    def __init__(self, table: "Dataset", rows: Rows | None = None) -> None:
+    def __init__(
+        self,
+        table: "Dataset",
+        rows: Rows | None = None,
+        labelled: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         self.table = table
         self.rows = rows
+        self.labelled = labelled
         keys = ("input_ids", "token_type_ids", "labels")
         self._columns = [key for key in keys if key in table.column_names]
 
@@ -46,12 +55,20 @@ class TokenizedRows:
 
     def __getitems__(self, keys: Sequence[RowKey]) -> list[dict[str, Any]]:
         """Fetch the rows of one batch."""
-        places = [place if self.rows is None else int(self.rows[place]) for place, _ in keys]
+        places = [row if self.rows is None else int(self.rows[row]) for row, *_ in keys]
         columns = self.table[places]
         rows = [{key: columns[key][i] for key in self._columns} for i in range(len(places))]
-        for row, place, (_, weight) in zip(rows, places, keys, strict=True):
-            row.update(index=place, row_weight=weight)
+        for row, place, key in zip(rows, places, keys, strict=True):
+            row.update(index=place, row_weight=key.weight)
+            if self.labelled is not None:
+                row.update(labelled=bool(self.labelled[key.row]), task_weight=key.task_weight)
+                row["labels"] = row["labels"] if row["labelled"] else self._no_label
         return rows
+
+    @cached_property
+    def _no_label(self) -> Any:
+        label = self.table[0]["labels"]
+        return [0.0] * len(label) if isinstance(label, list) else type(label)(0)
 
     def __getitem__(self, key: RowKey) -> dict[str, Any]:
         return self.__getitems__([key])[0]
@@ -66,15 +83,36 @@ class TokenizedRows:
         """Rows that did not fit into the maximum length."""
         return int(self.column("truncated").sum())
 
+    @property
+    def fingerprint(self) -> str:
+        """It follows from text, tokenizer, maximum length, and which rows these are."""
+        chosen = b"" if self.rows is None else self.rows.astype("<i8").tobytes()
+        return f"{self.table._fingerprint}-{hashlib.sha256(chosen).hexdigest()[:16]}"
+
+    def position(self, index: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+        """Positions, from 0, of the rows that have these numbers in the table, ``[batch]``."""
+        if self.rows is None:
+            return index
+        return self._order[np.searchsorted(self.rows, index, sorter=self._order)]
+
+    @cached_property
+    def _order(self) -> npt.NDArray[np.integer[Any]]:
+        assert self.rows is not None
+        return np.argsort(self.rows, kind="stable")
+
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column of numbers ``[rows]``, or of lists ``[rows, length]``; int64 becomes int32."""
+        values = self.table_column(name)
+        return values if self.rows is None else values[self.rows]
+
+    def table_column(self, name: str) -> npt.NDArray[Any]:
+        """As `column`, of all rows of the table."""
         column = self.table.data.column(name)
         numbers = pc.list_flatten(column) if pa.types.is_list(column.type) else column
         chunks = [np.asarray(chunk) for chunk in numbers.chunks]
         kind = np.int32 if pa.types.is_integer(numbers.type) else None
         values = np.concatenate(chunks, dtype=kind, casting="same_kind")
-        values = values if numbers is column else values.reshape(len(column), -1)
-        return values if self.rows is None else values[self.rows]
+        return values if numbers is column else values.reshape(len(column), -1)
 
 
 def tokenize_split(

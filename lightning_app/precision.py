@@ -45,7 +45,7 @@ def _has_other_than_cpu() -> bool:
 
 def _precision_of(run: Path) -> str | None:
     """What the config.yaml of a run says, if there is one."""
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     file = run / "config.yaml"
     if not file.is_file():

@@ -76,6 +76,39 @@ def load_network(name: str, config: "PreTrainedConfig") -> "PreTrainedModel":
     return network
 
 
+def load_fine_tuned_network(name: str) -> "PreTrainedModel":
+    """A classifier with the head that it was fine-tuned with.
+
+    Args:
+        name: Hub id, folder, or ``embedded``.
+
+    Raises:
+        InputError: If it has no head, or cannot be loaded.
+    """
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    place, verbosity = resolve_model(name), logging.get_verbosity()
+    logging.set_verbosity(40)
+    try:
+        with hub_or_cache(place):
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                place, output_loading_info=True
+            )
+    except (OSError, ValueError) as error:
+        raise _not_loadable(name, "model", error) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if info["missing_keys"]:
+        raise InputError(
+            f"Expected a teacher with a trained classification head, got {name!r} without"
+            f" {', '.join(sorted(info['missing_keys'])[:3])}; fine-tune it first and name its"
+            " checkpoint."
+        )
+    fine_tuned: PreTrainedModel = network
+    return fine_tuned
+
+
 def network_from_config(config: Mapping[str, Any]) -> "PreTrainedModel":
     """A network of the given structure with random weights; needs no file and no network."""
     from transformers import AutoModelForSequenceClassification

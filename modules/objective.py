@@ -1,7 +1,7 @@
 """The training objective: a sum of named, weighted terms that callbacks may add to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -73,11 +73,23 @@ class Objective:
         Raises:
             ValueError: If there is none of that name.
         """
+        self._check_known(name)
+        del self._terms[name]
+
+    def reweight(self, name: str, weight: float | Callable[[], float]) -> None:
+        """Give a term another weight.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        self._check_known(name)
+        self._terms[name] = replace(self._terms[name], weight=weight)
+
+    def _check_known(self, name: str) -> None:
         if name not in self._terms:
             raise ValueError(
                 f"Expected one of the objective's terms {', '.join(self._terms)}, got {name!r}."
             )
-        del self._terms[name]
 
     def __call__(self, batch: dict[str, Any], outputs: Any) -> dict[str, Tensor]:
         """Weighted loss of each term, scalars; their sum is what is minimised."""

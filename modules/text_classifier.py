@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch.nn import Module, ModuleDict
 from torch.utils.hooks import RemovableHandle
 
 from lightning_app.checkpoint import read_glint_checkpoint
@@ -30,6 +31,7 @@ from modules.parameter_groups import parameter_groups
 from modules.reinitialization import reinitialize_top_layers
 from modules.starting_network import starting_network
 from modules.structure import keep_layers, layer_shapes, remove_heads_and_neurons
+from modules.student_structure import StudentStructure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -57,6 +59,8 @@ class TextClassifier(LightningModule):
             al. 2020, "Revisiting Few-sample BERT Fine-tuning", arXiv:2006.05987, section 5).
         hidden_dropout: In place of the base model's, in [0, 1).
         attention_dropout: In place of the base model's, in [0, 1).
+        structure: Of a smaller network to train, a student made of that which
+            ``model_name_or_path`` names.
 
     Example::
 
@@ -75,9 +79,12 @@ class TextClassifier(LightningModule):
         reinit_layers: int = 0,
         hidden_dropout: float | None = None,
         attention_dropout: float | None = None,
+        structure: StudentStructure | None = None,
     ) -> None:
         super().__init__()
         _check_arguments(learning_rate, layer_decay, hidden_dropout, attention_dropout)
+        self.structure = StudentStructure.from_plain(structure)  # plain from a checkpoint
+        structure = self.structure and self.structure.as_plain()  # type: ignore[assignment]  # to one
         self.save_hyperparameters()
         self.model_name_or_path = model_name_or_path
         self.learning_rate = learning_rate
@@ -94,6 +101,9 @@ class TextClassifier(LightningModule):
         self.objective = Objective()
         self.objective.add("task", self._task_loss)
         self.last_losses: dict[str, Tensor] = {}
+        self.live_terms: dict[str, Tensor] = {}
+        self.companions = ModuleDict()
+        self._companion_rates: dict[str, float] = {}
         self.validation_metrics: list[TaskMetrics] = []
         self._first_token_only: RemovableHandle | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
@@ -123,12 +133,12 @@ class TextClassifier(LightningModule):
         self.architecture = record
 
     def build(self, task: Task) -> None:
-        """Load the pretrained network, with a new head for ``task`` where it has none."""
+        """Make the network to train, with a new head for ``task`` where it has none."""
         changes = {
             "hidden_dropout": self.hidden_dropout,
             "attention_dropout": self.attention_dropout,
         }
-        start = starting_network(self.model_name_or_path, task, changes)
+        start = starting_network(self.model_name_or_path, task, changes, self.structure)
         self.network, self.architecture = start.network, start.architecture
         if self.reinit_layers:
             reinitialize_top_layers(self.network, self.reinit_layers)
@@ -183,6 +193,15 @@ class TextClassifier(LightningModule):
             self._accelerate_again()  # the shortcut may have been a hook on a LayerNorm
         self.architecture = self.architecture.with_operators(operators)
 
+    def add_companion(self, name: str, module: Module, learning_rate: float) -> None:
+        """Let a module train along that a term of the objective needs and the network has not.
+
+        It is in the checkpoints to resume from; whatever opens one without adding it again leaves
+        it out. To be called at a callback's `setup`, before the strategy wraps the model.
+        """
+        self.companions[name] = module
+        self._companion_rates[name] = learning_rate
+
     def measure_norms(self, batches: Iterable[Mapping[str, Any]]) -> tuple[LayerConstants, ...]:
         """Constants for affines in place of the LayerNorms; see `modules.norm_constants`."""
         assert self.network is not None, "configure_model comes first"
@@ -234,6 +253,15 @@ class TextClassifier(LightningModule):
         assert self.network is not None, "configure_model comes first"
         return self.network(**inputs)
 
+    def on_fit_start(self) -> None:
+        """Refuse rows that nothing would be learned from."""
+        unlabelled = getattr(self.trainer.datamodule, "num_unlabelled", 0)  # type: ignore[attr-defined]
+        if unlabelled and self.objective.names == ("task",):
+            raise InputError(
+                f"Expected `callbacks.Distillation` for the {unlabelled:,} training rows without a"
+                " label, got none; add it, or leave `data.unlabelled` and `data.augmentation` out."
+            )
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The objective's value; each term is kept for the log."""
         self._compute_what_terms_read()
@@ -241,15 +269,20 @@ class TextClassifier(LightningModule):
         terms = self.objective(batch, outputs)
         loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
         self.last_losses = {name: term.detach() for name, term in terms.items()}
+        self.live_terms = terms
         # For the progress bar; `callbacks.TrainingLog` writes to the logger.
         self.log("train/loss", loss.detach(), prog_bar=True, logger=False, batch_size=1)
         return loss
 
+    def on_after_backward(self) -> None:
+        """Let go of the graph."""
+        self.live_terms = {}
+
     def validation_step(
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        """Collect logits and labels."""
-        self._evaluate(batch, dataloader_idx)
+    ) -> Tensor:
+        """Collect logits and labels; the logits ``[batch, num_labels]`` go to the callbacks."""
+        return self._evaluate(batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics as ``val/...``, the task's one score as ``val/score``."""
@@ -279,6 +312,10 @@ class TextClassifier(LightningModule):
             self.weight_decay,
             self.layer_decay,
         )
+        groups += [
+            {"name": name, "params": list(module.parameters()), "lr": self._companion_rates[name]}
+            for name, module in self.companions.items()
+        ]
         fused = self.device.type in FUSED_DEVICES
         return torch.optim.AdamW(
             groups,
@@ -308,9 +345,17 @@ class TextClassifier(LightningModule):
                 " from it with `--model.model_name_or_path`."
             )
         self.adopt(checkpoint)
+        self._leave_out_companions(checkpoint["state_dict"])
         if self._trainer is not None and getattr(self.trainer, "datamodule", None) is not None:
             assert self.task is not None
             check_task_matches(self._data_task(), self.task, "the checkpoint")
+
+    def _leave_out_companions(self, state_dict: dict[str, Tensor]) -> None:
+        """Those that nobody has added here."""
+        prefix = "companions."
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            if name.removeprefix(prefix).partition(".")[0] not in self.companions:
+                del state_dict[name]
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # Lightning's is no plain classmethod
@@ -326,6 +371,7 @@ class TextClassifier(LightningModule):
         checkpoint = read_glint_checkpoint(checkpoint_path)
         model = cls(**{**checkpoint["hyper_parameters"], **changes})
         model.adopt(checkpoint)
+        model._leave_out_companions(checkpoint["state_dict"])
         model.load_state_dict(checkpoint["state_dict"])
         return model.to(map_location).eval()
 
@@ -357,7 +403,7 @@ class TextClassifier(LightningModule):
     def _task_loss(self, batch: dict[str, Any], outputs: Any) -> Tensor:
         assert self.task is not None
         losses = task_losses(outputs.logits, batch["labels"], self.task.problem_type)
-        return weighted_mean(losses, batch.get("row_weight"))
+        return weighted_mean(losses, batch.get("task_weight", batch.get("row_weight")))
 
     def _data_task(self) -> Task:
         data = getattr(self.trainer, "datamodule", None)
@@ -369,14 +415,15 @@ class TextClassifier(LightningModule):
             )
         return task
 
-    def _evaluate(self, batch: dict[str, Any], loader: int) -> None:
+    def _evaluate(self, batch: dict[str, Any], loader: int) -> Tensor:
         if "labels" not in batch:
             raise InputError(
                 "Expected labels in the data that is evaluated, but it has none; use"
                 " `glint predict` for unlabelled rows."
             )
-        logits = self(**network_inputs(batch)).logits
+        logits: Tensor = self(**network_inputs(batch)).logits
         self.validation_metrics[loader].update(batch["index"], logits, batch["labels"])
+        return logits
 
     def _log_metrics(self, prefix: str, stage: str) -> None:
         splits = self.trainer.datamodule.split_names(stage)  # type: ignore[attr-defined]

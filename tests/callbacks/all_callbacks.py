@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from callbacks import (
+    Distillation,
     GradualUnfreezing,
     LearningRateSchedule,
     MagnitudePruning,
@@ -15,11 +16,15 @@ from callbacks import (
     SecondOrderPruning,
     SparsitySchedule,
     StructuredPruning,
+    WeightSchedule,
 )
 
 # 3 epochs of 6 steps; masks change before steps 3, 6, 9 and 12 and rest afterwards.
 STEPS = SparsitySchedule(start=3, end=12, unit="steps", every_n_steps=3)
 ANNEALED: dict[str, Any] = {"start": 3, "end": 12, "unit": "steps"}
+ALL_TERMS: dict[str, Any] = dict.fromkeys(
+    ("soft_targets", "hidden_states", "attentions", "relations", "embeddings"), 1.0
+)
 ONE_SHOT = SparsitySchedule(shape="one_shot", start=3, unit="steps")
 
 
@@ -57,9 +62,7 @@ CASES = (
     _weights("magnitude_2:4", MagnitudePruning, 0.5, pattern="2:4"),
     _weights("random", MagnitudePruning, 0.5, criterion="random"),
     _weights("movement", MovementPruning, 0.75),
-    _weights(
-        "movement_adamw", MovementPruning, 0.75, score_optimizer="adamw", score_every_n_steps=2
-    ),
+    _weights("movement_each_step", MovementPruning, 0.75, score_every_n_steps=1),
     _weights("movement_global", MovementPruning, 0.75, scope="global"),
     Case("movement_soft", lambda: MovementPruning(kind="soft", threshold=0.5, schedule=STEPS)),
     _weights("second_order", SecondOrderPruning, 0.75, **SECOND_ORDER),
@@ -73,6 +76,11 @@ CASES = (
     ),
     Case("operators_relu", lambda: OperatorSurgery(**ANNEALED)),
     Case("operators_affine", lambda: OperatorSurgery(relu=False, affine_norm=True, **ANNEALED)),
+    Case("distillation", lambda: Distillation(**ALL_TERMS)),
+    Case(
+        "distillation_adaptive",
+        lambda: Distillation(hidden_states=1.0, task=0.0, layer_map="adaptive"),
+    ),
     Case("operators_both", lambda: OperatorSurgery(affine_norm=True, **ANNEALED)),
 )
 """The matrix; a new callback joins it and gets all the tests."""
@@ -98,7 +106,6 @@ BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     (MovementPruning, {"sparsity": 0.5, "kind": "soft"}, "follows from `threshold`"),
     (MovementPruning, {"sparsity": 0.5, "score_learning_rate": 0}, "above 0, got 0"),
     (MovementPruning, {"sparsity": 0.5, "score_every_n_steps": 0}, "at least 1, got 0"),
-    (MovementPruning, {"kind": "soft", "score_optimizer": "sgd"}, "`sgd` with `kind: hard`"),
     (MovementPruning, {"kind": "soft", "threshold": 1.0}, "`threshold` to be in \\(0, 1\\)"),
     (MovementPruning, {"sparsity": 0.5, "regularization": 1.0}, "with `kind: soft`"),
     (SecondOrderPruning, {"sparsity": 0.5, "block_size": 0}, "`block_size` to be at least 1"),
@@ -114,6 +121,18 @@ BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     (StructuredPruning, {"plan": "plan.yaml", "layout": "hf_uniform"}, "set `layout: free`"),
     (StructuredPruning, {"neurons": 0.5, "importance": "l1"}, "`importance` to be one of"),
     (StructuredPruning, {"keep_layers": 1, "schedule": STEPS}, "leave `schedule` out"),
+    (Distillation, {"soft_targets": 0.0}, "a weight above 0 for one of"),
+    (Distillation, {"hidden_states": -1.0}, "`hidden_states` to be at least 0, got -1.0"),
+    (Distillation, {"temperature": 0.0}, "`temperature` to be above 0, got 0.0"),
+    (Distillation, {"layer_map": "first"}, "`layer_map` to be one of even, last, adaptive"),
+    (Distillation, {"precision": "half"}, "`precision` to be one of run, float32, bfloat16"),
+    (
+        Distillation,
+        {"attentions": 1.0, "layer_map": "adaptive"},
+        "even` or `last` with `attentions`",
+    ),
+    (Distillation, {"schedules": {"relations": WeightSchedule()}}, "`schedules` to name terms"),
+    (Distillation, {"gradient_shares_every_n_steps": -1}, "at least 0, got -1"),
     (OperatorSurgery, {"relu": False}, "`relu` or `affine_norm` to be true, got neither"),
     (OperatorSurgery, {"num_samples": 0}, "`num_samples` to be at least 1, got 0"),
     (OperatorSurgery, {"start": 0.5, "end": 0.2}, "`end` to be at least `start`.* start=0.2"),

@@ -11,7 +11,7 @@ def lengths(num_rows: int, seed: int = 0) -> np.ndarray:
 
 
 def rows_of(batches: list[list[RowKey]]) -> list[list[int]]:
-    return [[row for row, _ in batch] for batch in batches]
+    return [[key.row for key in batch] for batch in batches]
 
 
 def padding_factor(sizes: np.ndarray, batches: list[list[int]]) -> float:
@@ -65,23 +65,52 @@ def test_mean_over_ranks_is_the_mean_over_rows_of_each_batch(
         for rank in range(world_size)
     ]
     for batch_of_ranks in zip(*samplers, strict=True):
-        means = [np.mean([losses[row] * w for row, w in batch]) for batch in batch_of_ranks]
-        real = [row for batch in batch_of_ranks for row, w in batch if w > 0]
+        means = [
+            np.mean([losses[key.row] * key.weight for key in batch]) for batch in batch_of_ranks
+        ]
+        real = [key.row for batch in batch_of_ranks for key in batch if key.weight > 0]
         assert np.mean(means) == pytest.approx(losses[real].mean())
 
 
 def test_a_rank_without_rows_gets_a_filler_of_weight_zero() -> None:
     # 9 rows in global batches of 8: one row is left, for rank 0.
     last = [list(TrainBatchSampler(lengths(9), 4, rank=r, world_size=2))[-1] for r in (0, 1)]
-    (row, weight), (filler, nothing) = last[0][0], last[1][0]
     assert [len(batch) for batch in last] == [1, 1]
-    assert (weight, nothing) == (2.0, 0.0)
-    assert filler == row
+    row = last[0][0].row
+    assert last == [[RowKey(row, 2.0, 2.0)], [RowKey(row, 0.0, 0.0)]]
 
 
 def test_one_process_never_weighs_rows() -> None:
-    weights = [w for batch in TrainBatchSampler(lengths(13), 4) for _, w in batch]
-    assert weights == [1.0] * 13
+    keys = [key for batch in TrainBatchSampler(lengths(13), 4) for key in batch]
+    assert [(key.weight, key.task_weight) for key in keys] == [(1.0, 1.0)] * 13
+
+
+@pytest.mark.parametrize(("num_rows", "world_size"), [(13, 1), (16, 2), (9, 2), (25, 3), (40, 4)])
+def test_task_weights_make_the_mean_over_the_labelled_rows_of_each_batch(
+    num_rows: int, world_size: int
+) -> None:
+    losses = np.random.default_rng(1).normal(size=num_rows)
+    labelled = np.arange(num_rows) % 5 == 0
+    samplers = [
+        TrainBatchSampler(lengths(num_rows), 4, rank=rank, world_size=world_size, labelled=labelled)
+        for rank in range(world_size)
+    ]
+    seen = []
+    for batch_of_ranks in zip(*samplers, strict=True):
+        means = [
+            np.mean([losses[k.row] * k.task_weight for k in batch]) for batch in batch_of_ranks
+        ]
+        real = [k.row for batch in batch_of_ranks for k in batch if k.weight > 0]
+        known = [row for row in real if labelled[row]]
+        assert np.mean(means) == pytest.approx(losses[known].mean() if known else 0.0)
+        seen += real
+    assert sorted(seen) == list(range(num_rows))
+
+
+def test_a_batch_without_labels_has_task_weights_of_exactly_zero() -> None:
+    sampler = TrainBatchSampler(lengths(8), 4, labelled=np.zeros(8, dtype=bool))
+    assert [key.task_weight for batch in sampler for key in batch] == [0.0] * 8
+    assert [key.weight for batch in sampler for key in batch] == [1.0] * 8
 
 
 def test_starts_in_the_middle_with_exactly_the_remaining_batches() -> None:

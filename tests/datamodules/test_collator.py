@@ -64,3 +64,13 @@ def test_several_labels_a_row_are_stacked() -> None:
     labels = PaddingCollator(label_dtype=torch.float32)(rows)["labels"]
     assert labels.dtype == torch.float32
     assert labels.tolist() == [[0, 1], [1, 1]]
+
+
+def test_labelled_and_task_weights_are_there_only_with_unlabelled_rows() -> None:
+    assert not {"labelled", "task_weight"} & set(PaddingCollator()(ROWS))
+    keys = [{"labelled": True, "task_weight": 2.0}, {"labelled": False, "task_weight": 0.0}]
+    rows = [{**row, **key} for row, key in zip(ROWS, keys, strict=False)]
+    batch = PaddingCollator()(rows)
+    assert batch["labelled"].tolist() == [True, False]
+    assert batch["task_weight"].tolist() == [2.0, 0.0]
+    assert "row_weight" not in batch

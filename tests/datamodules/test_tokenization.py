@@ -7,6 +7,7 @@ import pytest
 from datasets import Dataset, concatenate_datasets
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from datamodules.batch_sampler import RowKey
 from datamodules.tokenization import TokenizedRows, tokenize_split
 from lightning_app.task import Task
 
@@ -133,10 +134,10 @@ def test_part_of_a_table_keeps_the_row_numbers_of_its_split(
     assert len(part) == 2
     assert part.lengths.tolist() == [8, 19]
     assert part.column("labels").tolist() == [1, 1]
-    row = part[(1, 0.5)]
+    row = part[RowKey(1, 0.5)]
     assert row["input_ids"] == table[2]["input_ids"]
     assert (row["index"], row["row_weight"]) == (2, 0.5)
-    both = part.__getitems__([(1, 1.0), (0, 1.0)])
+    both = part.__getitems__([RowKey(1), RowKey(0)])
     assert [r["input_ids"] for r in both] == [table[2]["input_ids"], table[0]["input_ids"]]
 
 
@@ -149,3 +150,28 @@ def test_columns_of_numbers_and_of_lists() -> None:
     assert rows.column("length").tolist() == [5, 4]
     assert rows.column("length").dtype == np.int32
     assert rows.column("labels").tolist() == [[1.0, 0.5], [0.0, 4.0]]
+    assert rows.table_column("length").tolist() == [3, 5, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([1, 2, None], [1, 0, 0]), ([0.5, 2.5, None], [0.5, 0.0, 0.0])],
+)
+def test_the_label_of_an_unlabelled_row_is_never_handed_out(
+    labels: list[Any], expected: list[Any]
+) -> None:
+    table = Dataset.from_dict({"input_ids": [[1], [2], [3]], "labels": labels})
+    rows = TokenizedRows(table, labelled=np.array([True, False, False]))
+    found = rows.__getitems__([RowKey(0, 1.0, 3.0), RowKey(1, 1.0, 0.0), RowKey(2, 1.0, 0.0)])
+    assert [row["labels"] for row in found] == expected
+    assert [type(row["labels"]) for row in found] == [type(value) for value in expected]
+    assert [row["labelled"] for row in found] == [True, False, False]
+    assert [row["task_weight"] for row in found] == [3.0, 0.0, 0.0]
+
+
+def test_the_label_of_an_unlabelled_row_may_be_a_list() -> None:
+    table = Dataset.from_dict(
+        {"input_ids": [[1], [2]], "labels": [[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]}
+    )
+    rows = TokenizedRows(table, labelled=np.array([True, False]))
+    assert rows[RowKey(1)]["labels"] == [0.0, 0.0, 0.0]
