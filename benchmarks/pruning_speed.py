@@ -85,7 +85,7 @@ def measure(commands: dict[str, list[str]], rounds: int, steps: int) -> dict[str
     with tempfile.TemporaryFile("w") as log:
         workers = [Worker.start(name, command, log) for name, command in commands.items()]
         for worker in workers:
-            worker.take_turn(5, keep=False)
+            worker.take_turn(30, keep=False)
         for _ in range(rounds):
             for worker in workers:
                 worker.take_turn(steps)

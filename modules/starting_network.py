@@ -1,12 +1,13 @@
 """Where a fit begins: a pretrained network, the result of an earlier fit, or a student of these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from lightning_app.checkpoint import read_glint_checkpoint
+from lightning_app.errors import InputError
 from lightning_app.pretrained import config_from_plain, is_checkpoint, load_config, load_network
 from lightning_app.task import Task
 from modules.architecture import ArchitectureRecord
@@ -16,6 +17,9 @@ from modules.student_structure import StudentStructure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
+
+Search = Callable[["PreTrainedModel", int], list[int]]
+"""From a network and a number of layers to the positions of those to keep."""
 
 PREFIX = "network."
 """Of the network's names in a checkpoint."""
@@ -34,6 +38,7 @@ def starting_network(
     task: Task,
     dropout: Mapping[str, float | None],
     structure: StudentStructure | None = None,
+    search: Search | None = None,
 ) -> StartingNetwork:
     """The network to train.
 
@@ -42,6 +47,7 @@ def starting_network(
         task: Says the labels; a checkpoint's head is kept if it has the same.
         dropout: ``hidden_dropout`` and ``attention_dropout``; None for the base model's.
         structure: Of a student in place of the network itself.
+        search: Finds so many layers of a network, for a structure that wants it.
     """
     if structure is not None and structure.weights == "fresh":
         record = fresh_student(_record(name, task, dropout), structure)
@@ -50,7 +56,21 @@ def starting_network(
     start = find(name, task, dropout)
     if structure is None:
         return start
+    if structure.wants_search:
+        structure = structure.with_layers(_search(start.network, structure, search))
     return StartingNetwork(*cut_student(start.network, start.architecture, structure))
+
+
+def _search(
+    network: "PreTrainedModel", structure: StudentStructure, search: Search | None
+) -> list[int]:
+    if search is None:
+        raise InputError(
+            "Expected a fit with a data module for `model.structure.layer_map: searched`, got none;"
+            " set `even`, `first` or `last`."
+        )
+    assert isinstance(structure.num_layers, int), "searched is of a number"
+    return search(network, structure.num_layers)
 
 
 def _record(name: str, task: Task, dropout: Mapping[str, float | None]) -> ArchitectureRecord:

@@ -1,14 +1,14 @@
 """What a student looks like beside the network that it is made from."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lightning_app.errors import InputError
 from lightning_app.functional.layer_map import even_layers, last_layers
 
-LayerMap = Literal["even", "first", "last"]
-LAYER_MAPS = ("even", "first", "last")
+LayerMap = Literal["even", "first", "last", "searched"]
+LAYER_MAPS = ("even", "first", "last", "searched")
 SIZES = ("hidden_size", "num_heads", "intermediate_size")
 
 
@@ -32,7 +32,7 @@ class StudentStructure:
             unchanged ``hidden_size`` keep their channels and open through the record.
         intermediate_size: Neurons of each FFN.
         layer_map: Which layers a number means: ``even``, evenly spaced with the last one among
-            them, ``first`` or ``last``.
+            them, ``first``, ``last``, or ``searched`` on training rows of a fine-tuned model.
         weights: ``teacher`` for those of ``model_name_or_path``, ``fresh`` for random ones.
 
     Raises:
@@ -92,6 +92,15 @@ class StudentStructure:
             )
         return list(self.num_layers)
 
+    @property
+    def wants_search(self) -> bool:
+        """Whether the layers are to be found on data."""
+        return self.layer_map == "searched"
+
+    def with_layers(self, layers: list[int]) -> "StudentStructure":
+        """The same structure of these layers, which a search has found."""
+        return replace(self, num_layers=layers, layer_map="even")
+
     def as_plain(self) -> dict[str, Any]:
         """Plain values, safe in a ``weights_only`` checkpoint."""
         return asdict(self)
@@ -135,6 +144,8 @@ def mapped_layers(wanted: int, count: int, layer_map: LayerMap) -> list[int]:
     """
     if layer_map == "first":
         return list(range(wanted))
+    if layer_map == "searched":
+        raise ValueError("Expected `layer_map` even, first or last, got searched: see layer_search")
     find = even_layers if layer_map == "even" else last_layers
     return [layer - 1 for layer in find(wanted, count)]
 

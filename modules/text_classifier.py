@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.nn import Module, ModuleDict
 from torch.utils.hooks import RemovableHandle
@@ -23,6 +24,7 @@ from modules.acceleration import accelerate
 from modules.answer import answer
 from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
+from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
 from modules.norm_constants import norm_constants
 from modules.objective import Objective
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+LAYER_SEARCH_ROWS, LAYER_SEARCH_BATCH_SIZE = 512, 32
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
@@ -138,7 +141,8 @@ class TextClassifier(LightningModule):
             "hidden_dropout": self.hidden_dropout,
             "attention_dropout": self.attention_dropout,
         }
-        start = starting_network(self.model_name_or_path, task, changes, self.structure)
+        search = None if self._trainer is None else self._search_layers
+        start = starting_network(self.model_name_or_path, task, changes, self.structure, search)
         self.network, self.architecture = start.network, start.architecture
         if self.reinit_layers:
             reinitialize_top_layers(self.network, self.reinit_layers)
@@ -147,6 +151,16 @@ class TextClassifier(LightningModule):
             )
         self._first_token_only = accelerate(self.network.train())
         self.task = task
+
+    def _search_layers(self, network: "PreTrainedModel", wanted: int) -> list[int]:
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        problem_type = data.task.problem_type
+        loader = data.calibration_loader(LAYER_SEARCH_ROWS, LAYER_SEARCH_BATCH_SIZE)
+        layers = search_layers(network, wanted, lambda: loader, problem_type)
+        # Sums differ by device; all processes must build the same.
+        chosen: list[int] = self.trainer.strategy.broadcast(layers)
+        rank_zero_info(f"The search on {LAYER_SEARCH_ROWS} training rows keeps layers {chosen}.")
+        return chosen
 
     def prune_structure(
         self, heads: list[list[int]], neurons: list[list[int]], **details: Any

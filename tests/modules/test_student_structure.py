@@ -70,7 +70,10 @@ def test_a_list_is_its_own_map() -> None:
         ({"num_layers": [1, 1]}, r"different positions in ascending order, .* got \[1, 1\]"),
         ({"num_layers": [2, 0]}, r"different positions in ascending order, .* got \[2, 0\]"),
         ({"num_layers": [-1, 0]}, r"counted from 0, got \[-1, 0\]"),
-        ({"layer_map": "odd"}, r"`model.structure.layer_map` to be one of even, first, last, got"),
+        (
+            {"layer_map": "odd"},
+            r"`model.structure.layer_map` to be one of even, first, last, searched, got",
+        ),
         ({"weights": "random"}, r"`model.structure.weights` to be one of teacher, fresh, got"),
         ({"num_layers": [0, 2], "weights": "fresh"}, r"to be a number with .* `weights: teacher`"),
         ({"num_layers": [0], "layer_map": "first"}, r"layer_map` with a number .* got .*'first'"),
