@@ -143,6 +143,21 @@ def small_pairs() -> Iterator[Pair]:
     )
 
 
+def selection_pair() -> Pair:
+    """The threshold of a mask: the median of an FFN's weights."""
+    import torch
+
+    from lightning_app.functional.masks import _kth_lowest_by_bits
+
+    scores = torch.randn(INTERMEDIATE * HIDDEN).abs()
+    half = len(scores) // 2
+    return Pair(
+        "median of 590,000 scores: topk, by bits",
+        lambda: scores.topk(half, largest=False, sorted=False).values.amax(),
+        lambda: _kth_lowest_by_bits(scores, half),
+    )
+
+
 def matmul_pair() -> Pair:
     """`lightning_app.matmul`: a product of the FFN and its two gradients."""
     import torch
@@ -287,8 +302,8 @@ def measure(rounds: int) -> list[str]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     allocation = allocation_rows(rounds)
     keep_large_blocks()  # as in `glint fit`
-    pairs = [*attention_pairs(), *small_pairs(), matmul_pair(), optimizer_pair()]
-    pairs += step_pairs()
+    pairs = [*attention_pairs(), *small_pairs(), matmul_pair(), selection_pair()]
+    pairs += [optimizer_pair(), *step_pairs()]
     for pair in pairs:
         pair.warm_up()
     for _ in range(rounds):

@@ -205,10 +205,39 @@ def mask_churn(old: Sequence[Tensor], new: Sequence[Tensor]) -> float:
 
 
 def _kth_lowest(flat: Tensor, k: int) -> Tensor:
+    if flat.device.type == "cpu" and flat.dtype == torch.float32:
+        return _kth_lowest_by_bits(flat, k)
     # Not `kthvalue`: on a CPU it is quadratic where scores fall (a minute for 1.5 million).
     if k <= flat.numel() // 2:
         return flat.topk(k, largest=False, sorted=False).values.amax()
     return flat.topk(flat.numel() - k + 1, sorted=False).values.amin()
+
+
+def _kth_lowest_by_bits(flat: Tensor, k: int) -> Tensor:
+    """Radix selection: count by the upper half of the bits, then by the lower half.
+
+    Exact, and a fifth of ``topk``'s time on a CPU (`python -m benchmarks.kernels`).
+    """
+    bits = flat.contiguous().view(torch.int32)
+    # Of negative numbers all bits but the sign are turned: integers then order as floats do.
+    keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    upper = keys >> 16
+    bucket, before = _bucket_of(upper + _HALF, k)
+    upper_bits = bucket - _HALF
+    within = keys[upper == upper_bits] & 0xFFFF
+    lower_bits, _ = _bucket_of(within, k - before)
+    key = torch.tensor((upper_bits << 16) | lower_bits, dtype=torch.int64).to(torch.int32)
+    return (key ^ ((key >> 31) & 0x7FFFFFFF)).view(torch.float32)
+
+
+_HALF = 1 << 15
+
+
+def _bucket_of(values: Tensor, k: int) -> tuple[int, int]:
+    """The k-th lowest of values in [0, 65536), and how many are below it."""
+    counts = torch.bincount(values, minlength=2 * _HALF).cumsum(0)
+    bucket = int(torch.searchsorted(counts, k))
+    return bucket, int(counts[bucket - 1]) if bucket else 0
 
 
 def _expand(mask: Tensor, block_shape: tuple[int, int]) -> Tensor:

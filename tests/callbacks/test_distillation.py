@@ -11,9 +11,11 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor
 from torch.nn import functional as F
 
-from callbacks import Distillation, StructuredPruning, WeightSchedule
+from callbacks import Compression, Distillation, StructuredPruning, WeightSchedule
 from lightning_app.errors import InputError
 from modules import TextClassifier
+from tests.callbacks.all_callbacks import CASES, Case
+from tests.callbacks.test_matrix import encoder_linears, zeros
 from tests.end_to_end.command import differences
 from tests.tiny_fit import quiet_trainer, reviews_data
 
@@ -306,3 +308,26 @@ def test_refuses_a_teacher_without_a_trained_head(
 def test_refuses_another_module() -> None:
     with pytest.raises(InputError, match=r"`TextClassifier` for `callbacks\.Distillation`, got"):
         Distillation().setup(quiet_trainer(), LightningModule(), "fit")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if isinstance(case.make(), Compression)],
+    ids=lambda case: case.name,
+)
+@pytest.mark.parametrize("teacher_first", [True, False], ids=["before", "after"])
+def test_composes_with_every_compression(
+    case: Case, teacher_first: bool, tiny_model: str, reviews: Path
+) -> None:
+    compression: Any = case.make()
+    callbacks = [Distillation("self", hidden_states=1.0, relations=1.0, relation_heads=1)]
+    callbacks.insert(len(callbacks) if teacher_first else 0, compression)
+    torch.manual_seed(1)
+    losses = Losses()
+    trainer = quiet_trainer(*callbacks, losses, max_epochs=3)
+    trainer.fit(TextClassifier(tiny_model, learning_rate=1e-3), datamodule=reviews_data(reviews))
+    assert compression.is_complete
+    assert all(losses.terms[-1][name] > 0 for name in ("hidden_states", "relations"))
+    if case.sparsity is not None:
+        linears = encoder_linears(weights(trainer))
+        assert zeros(linears) == pytest.approx(case.sparsity, abs=1e-3)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_app.functional.masks import (
+    _kth_lowest_by_bits,
     block_mask,
     column_mask,
     global_block_masks,
@@ -276,3 +277,25 @@ def test_shares_of_nothing_are_refused() -> None:
         sparsity_of([])
     with pytest.raises(ValueError, match="`masks` to hold at least one entry"):
         mask_churn([torch.ones(0).bool()], [torch.ones(0).bool()])
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000, 70_000])
+@pytest.mark.parametrize(
+    "kind", ["normal", "positive", "zeros of both signs", "infinite", "ties", "tiny"]
+)
+def test_selection_by_bits_is_the_sorted_tensors(kind: str, size: int) -> None:
+    scores = torch.randn(size, generator=torch.Generator().manual_seed(size))
+    if kind == "positive":
+        scores = scores.abs()
+    elif kind == "zeros of both signs":
+        scores = torch.where(scores > 0, 0.0, -0.0)
+    elif kind == "infinite":
+        scores[: size // 3] = -torch.inf
+        scores[size // 2 : size // 2 + 2] = torch.inf
+    elif kind == "ties":
+        scores = scores.round()
+    elif kind == "tiny":
+        scores = scores * 1e-42  # subnormal
+    ordered = scores.sort().values
+    for k in {1, max(1, size // 3), max(1, size // 2), size}:
+        assert _kth_lowest_by_bits(scores, k) == ordered[k - 1]
