@@ -1,9 +1,10 @@
 """What a teacher costs a training step: run on the fly, or read from its cache.
 
-    python -m benchmarks.distillation_speed --dataset FOLDER
+    python -m benchmarks.distillation_speed --dataset FOLDER [--task sst2] [--precision 32-true]
 
-In one run, taking turns: fits of MiniLM-L6 on mrpc (batch 8) without a teacher, and with one of
-BERT-base's size (random weights), whose answers, or answers and hidden states, are compared.
+In one run, taking turns: fits of MiniLM-L6 on mrpc (batch 8) or sst2 (batch 32) without a teacher,
+and with one of BERT-base's size (random weights), whose answers, or answers and hidden states, are
+compared. Given are medians over the turns.
 """
 
 import argparse
@@ -11,13 +12,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
-from benchmarks.pruning_speed import measure
-from benchmarks.training_rivals import glint
-from benchmarks.turns import Turn
+from benchmarks.training_rivals import BATCH_SIZE, glint
+from benchmarks.turns import Turn, Worker
 from callbacks import Distillation
 from lightning_app.pretrained import load_tokenizer
 
@@ -29,7 +30,7 @@ TERMS: dict[str, dict[str, Any]] = {
 CASES = ("no teacher", *(f"{terms}, {how}" for terms in TERMS for how in ("on the fly", "cached")))
 
 
-def train(name: str, dataset: str, turn: Turn) -> None:
+def train(name: str, task: str, dataset: str, precision: str | None, turn: Turn) -> None:
     """A fit that steps when it is its turn."""
     terms, _, how = name.rpartition(", ")
     more: tuple[Any, ...] = ()
@@ -37,7 +38,7 @@ def train(name: str, dataset: str, turn: Turn) -> None:
         folder = Path(os.environ[FOLDER])
         cache = {"cache": how == "cached", "cache_dir": str(folder / "cache")}
         more = (Distillation(str(folder / "teacher"), **TERMS[terms], **cache),)
-    glint("mrpc", dataset, turn, more=more)
+    glint(task, dataset, turn, precision=precision, more=more)
 
 
 def make_teacher(folder: Path) -> None:
@@ -50,31 +51,46 @@ def make_teacher(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def measure(commands: dict[str, list[str]], rounds: int, steps: int) -> dict[str, float]:
+    """Milliseconds a step of each worker."""
+    with tempfile.TemporaryFile("w") as log:
+        workers = [Worker.start(name, command, log) for name, command in commands.items()]
+        for worker in workers:
+            worker.take_turn(40, keep=False)
+        for _ in range(rounds):
+            for worker in workers:
+                worker.take_turn(steps)
+    for worker in workers:
+        worker.stop()
+    return {w.name: 1000 * median(r.seconds for r in w.rounds) / steps for w in workers}
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="folder in the layout of nyu-mll/glue")
+    parser.add_argument("--task", default="mrpc", choices=list(BATCH_SIZE))
+    parser.add_argument("--precision", help="by default what `glint fit` chooses on this CPU")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=10, help="training steps a turn")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        train(arguments.worker, arguments.dataset, Turn())
+        task, dataset = arguments.task, arguments.dataset
+        train(arguments.worker, task, dataset, arguments.precision, Turn())
         return
     with tempfile.TemporaryDirectory() as folder:
         make_teacher(Path(folder) / "teacher")
         os.environ[FOLDER] = folder
-        start = [sys.executable, "-m", "benchmarks.distillation_speed"]
-        commands = {
-            name: [*start, "--dataset", arguments.dataset, "--worker", name] for name in CASES
-        }
-        seconds = measure(commands, arguments.rounds, arguments.steps)
-    steps = arguments.rounds * arguments.steps
-    print("| mrpc, batch 8, teacher of BERT-base's size | ms a step | of on the fly |")
+        start = [sys.executable, "-m", "benchmarks.distillation_speed", *sys.argv[1:], "--worker"]
+        commands = {name: [*start, name] for name in CASES}
+        times = measure(commands, arguments.rounds, arguments.steps)
+    print(f"| {arguments.task}, teacher of BERT-base's size | ms a step | cached saves |")
     print("| --- | --- | --- |")
     for name in CASES:
-        live = seconds.get(name.replace("cached", "on the fly"), seconds[name])
-        print(f"| {name} | {1000 * seconds[name] / steps:.1f} | {seconds[name] / live:.2f} |")
+        live = times.get(name.replace("cached", "on the fly"), times[name])
+        saved = f"{live / times[name]:.2f}x" if name.endswith("cached") else ""
+        print(f"| {name} | {times[name]:.1f} | {saved} |")
 
 
 if __name__ == "__main__":
