@@ -193,7 +193,9 @@ class Distillation(Callback):
     ) -> None:
         """Write the terms' shares in the gradient, if that was asked for."""
         every = self.gradient_shares_every_n_steps
-        if every and trainer.global_step % every == 0 and trainer.logger is not None:
+        if not every or trainer.logger is None or trainer.fit_loop._should_accumulate():
+            return
+        if trainer.global_step % every == 0:
             assert isinstance(pl_module, TextClassifier)
             trainer.logger.log_metrics(_gradient_shares(pl_module), step=trainer.global_step)
 
