@@ -51,7 +51,8 @@ class Distillation(Callback):
 
     Args:
         teacher: A checkpoint of `glint fit`, a folder or hub id of a fine-tuned model, or ``self``:
-            the model that the student starts from, before it is pruned or quantized.
+            what `model.model_name_or_path` names, before a student is cut from it
+            (`model.structure`) and before it is pruned.
         soft_targets: Weight of the teacher's answers.
         temperature: Of the soft targets, above 0; regression has none.
         hidden_states: Weight of the layers' hidden states.
@@ -77,8 +78,8 @@ class Distillation(Callback):
 
     Example::
 
-        --trainer.callbacks+=callbacks.Distillation
-        --trainer.callbacks.teacher=runs/sst2/version_0/checkpoints/best.ckpt
+        --trainer.callbacks+=callbacks.Distillation --model.structure.num_layers=3
+        --model.model_name_or_path=runs/sst2/version_0/checkpoints/best.ckpt
     """
 
     def __init__(

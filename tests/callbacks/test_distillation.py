@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from callbacks import Compression, Distillation, StructuredPruning, WeightSchedule
 from lightning_app.errors import InputError
 from modules import TextClassifier
+from modules.student_structure import StudentStructure
 from tests.callbacks.all_callbacks import CASES, Case
 from tests.callbacks.test_matrix import encoder_linears, zeros
 from tests.end_to_end.command import differences
@@ -331,3 +332,15 @@ def test_composes_with_every_compression(
     if case.sparsity is not None:
         linears = encoder_linears(weights(trainer))
         assert zeros(linears) == pytest.approx(case.sparsity, abs=1e-3)
+
+
+def test_a_student_is_taught_by_what_it_was_cut_from(tiny_model: str, reviews: Path) -> None:
+    callback = Distillation(hidden_states=1.0)
+    student = TextClassifier(
+        tiny_model, learning_rate=1e-3, structure=StudentStructure(num_layers=1)
+    )
+    quiet_trainer(callback).fit(student, datamodule=reviews_data(reviews))
+    assert callback._loaded is not None
+    assert callback._loaded.network.config.num_hidden_layers == 2
+    assert student.network is not None
+    assert student.network.config.num_hidden_layers == 1
