@@ -11,10 +11,9 @@ the heads and neurons removed, with and without the unpruned model as teacher. E
 """
 
 import argparse
-import statistics
 from typing import Any
 
-from benchmarks.fits import Run, add_at_once, execute_all
+from benchmarks.fits import Run, add_at_once, execute_all, last_score, mean_and_spread
 from benchmarks.pruning import METHODS as PRUNING
 from benchmarks.pruning import data_options, dense_run
 
@@ -93,26 +92,14 @@ def _runs(task: str, what: str, methods: list[str], seeds: list[int], dataset: s
 
 
 def _row(name: str, runs: list[Run], teachers: list[Run]) -> str:
-    summaries = [run.summary for run in runs]
-    scores = [_score(s) for s in summaries]
-    kept = [score / _score(t.summary) for score, t in zip(scores, teachers, strict=True)]
-    first = summaries[0] or {}
+    scores = [last_score(run) for run in runs]
+    kept = [score / last_score(t) for score, t in zip(scores, teachers, strict=True)]
+    first = runs[0].summary or {}
     return (
-        f"| {name} | {_spread(scores, '.3f')} | {_spread(kept, '.1%')}"
+        f"| {name} | {mean_and_spread(scores)} | {mean_and_spread(kept, '.1%')}"
         f" | {int(str(first['parameters'])) / 1e6:.1f}M | {first['steps']}"
         f" | {float(str(first['seconds'])) / 60:.1f} |"
     )
-
-
-def _score(summary: dict[str, object] | None) -> float:
-    assert summary is not None
-    last: Any = summary["last"]
-    return float(last["val/score"])
-
-
-def _spread(values: list[float], form: str) -> str:
-    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{form}}{spread}"
 
 
 def main() -> None:

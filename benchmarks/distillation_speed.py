@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.training_rivals import BATCH_SIZE, glint
-from benchmarks.turns import Turn, Worker
+from benchmarks.turns import Turn, race
 from callbacks import Distillation
 from lightning_app.pretrained import load_tokenizer
 
@@ -51,20 +51,6 @@ def make_teacher(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def measure(commands: dict[str, list[str]], rounds: int, steps: int) -> dict[str, float]:
-    """Milliseconds a step of each worker."""
-    with tempfile.TemporaryFile("w") as log:
-        workers = [Worker.start(name, command, log) for name, command in commands.items()]
-        for worker in workers:
-            worker.take_turn(40, keep=False)
-        for _ in range(rounds):
-            for worker in workers:
-                worker.take_turn(steps)
-    for worker in workers:
-        worker.stop()
-    return {w.name: 1000 * median(r.seconds for r in w.rounds) / steps for w in workers}
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,7 +70,8 @@ def main() -> None:
         os.environ[FOLDER] = folder
         start = [sys.executable, "-m", "benchmarks.distillation_speed", *sys.argv[1:], "--worker"]
         commands = {name: [*start, name] for name in CASES}
-        times = measure(commands, arguments.rounds, arguments.steps)
+        workers = race(commands, 40, arguments.rounds, arguments.steps)
+    times = {w.name: 1000 * median(r.seconds for r in w.rounds) / arguments.steps for w in workers}
     print(f"| {arguments.task}, teacher of BERT-base's size | ms a step | cached saves |")
     print("| --- | --- | --- |")
     for name in CASES:

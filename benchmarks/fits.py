@@ -72,6 +72,18 @@ def add_at_once(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at_once", type=int, default=os.cpu_count() or 1)
 
 
+def last_score(run: Run) -> float:
+    """The task's one score at the end of a finished run."""
+    assert run.summary is not None
+    return float(dict(run.summary["last"])["val/score"])  # type: ignore[call-overload]
+
+
+def mean_and_spread(values: list[float], form: str = ".3f") -> str:
+    """Mean, and standard deviation if there are several."""
+    spread = f" ± {statistics.stdev(values):{form.removeprefix('+')}}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{form}}{spread}"
+
+
 def table(runs: list[Run]) -> str:
     """Mean and spread over seeds of the best and the last validation, as Markdown."""
     lines = [

@@ -9,10 +9,8 @@ in `runs/scores`; finished runs are skipped, interrupted ones go on. It prints a
 """
 
 import argparse
-import statistics
-from typing import Any
 
-from benchmarks.fits import Run, add_at_once, execute_all
+from benchmarks.fits import Run, add_at_once, execute_all, last_score, mean_and_spread
 
 GRADUAL = "schedule: {shape: cubic, start: 0.0, end: 0.66, every_n_steps: 20}"
 SELDOM = "schedule: {shape: cubic, start: 0.0, end: 0.66, every_n_steps: 80}"
@@ -81,28 +79,15 @@ def data_options(task: str, dataset: str) -> tuple[str, ...]:
 
 
 def _row(method: str, runs: list[Run], dense: list[Run]) -> str:
-    summaries = [run.summary for run in runs]
-    before = [run.summary for run in dense]
-    scores = [_score(summary) for summary in summaries]
-    gains = [score - _score(b) for score, b in zip(scores, before, strict=True)]
-    first = summaries[0] or {}
+    scores = [last_score(run) for run in runs]
+    gains = [score - last_score(b) for score, b in zip(scores, dense, strict=True)]
+    first = runs[0].summary or {}
     return (
-        f"| {method} | {_spread(scores)} | {_spread(gains, '+.3f')}"
+        f"| {method} | {mean_and_spread(scores)} | {mean_and_spread(gains, '+.3f')}"
         f" | {int(str(first['parameters'])) / 1e6:.1f}M"
         f" | {float(str(first['nonzero_share'])):.0%}"
         f" | {first['steps']} | {float(str(first['train_samples_per_second'])):.0f} |"
     )
-
-
-def _score(summary: dict[str, object] | None) -> float:
-    assert summary is not None
-    last: Any = summary["last"]
-    return float(last["val/score"])
-
-
-def _spread(values: list[float], form: str = ".3f") -> str:
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{form}}{spread}"
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.training_rivals import glint
-from benchmarks.turns import Turn, Worker
+from benchmarks.turns import Turn, race
 from callbacks import (
     MagnitudePruning,
     MovementPruning,
@@ -82,15 +82,7 @@ def sizes(name: str) -> tuple[int, float]:
 
 def measure(commands: dict[str, list[str]], rounds: int, steps: int) -> dict[str, float]:
     """Seconds of all turns of each worker, together."""
-    with tempfile.TemporaryFile("w") as log:
-        workers = [Worker.start(name, command, log) for name, command in commands.items()]
-        for worker in workers:
-            worker.take_turn(30, keep=False)
-        for _ in range(rounds):
-            for worker in workers:
-                worker.take_turn(steps)
-    for worker in workers:
-        worker.stop()
+    workers = race(commands, 30, rounds, steps)
     return {worker.name: sum(r.seconds for r in worker.rounds) for worker in workers}
 
 

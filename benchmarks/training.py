@@ -14,11 +14,10 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks.training_rivals import BATCH_SIZE, RIVALS, rows
-from benchmarks.turns import Worker
+from benchmarks.turns import Worker, race
 
 WARM_UP = 60
 """Steps until heap and kernel caches are full: each length of a batch has to come by."""
@@ -26,19 +25,9 @@ WARM_UP = 60
 
 def measure(task: str, dataset: str, names: list[str], rounds: int, steps: int) -> list[Worker]:
     """Let the rivals take turns."""
-    workers = []
-    with tempfile.TemporaryFile("w") as log:
-        for name in names:
-            command = [sys.executable, "-m", "benchmarks.training_rivals", name, task, dataset]
-            workers.append(Worker.start(name, command, log))
-        for worker in workers:
-            worker.take_turn(WARM_UP, keep=False)
-        for _ in range(rounds):
-            for worker in workers:
-                worker.take_turn(steps)
-    for worker in workers:
-        worker.stop()
-    return workers
+    start = [sys.executable, "-m", "benchmarks.training_rivals"]
+    commands = {name: [*start, name, task, dataset] for name in names}
+    return race(commands, WARM_UP, rounds, steps)
 
 
 def report(task: str, dataset: str, workers: list[Worker]) -> dict[str, dict[str, float]]:

@@ -4,7 +4,9 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -99,3 +101,24 @@ class Worker:
             if line.startswith("ready"):
                 return None
         raise SystemExit(f"{self.name} ended early; see its log")
+
+
+def race(commands: Mapping[str, list[str]], warm_up: int, rounds: int, steps: int) -> list[Worker]:
+    """Let workers take turns; all run at once, and those whose turn it is not wait.
+
+    Args:
+        commands: By the worker's name, what starts it.
+        warm_up: Steps of each before the first turn that counts.
+        rounds: Turns of each.
+        steps: Of a turn.
+    """
+    with tempfile.TemporaryFile("w") as log:
+        workers = [Worker.start(name, command, log) for name, command in commands.items()]
+        for worker in workers:
+            worker.take_turn(warm_up, keep=False)
+        for _ in range(rounds):
+            for worker in workers:
+                worker.take_turn(steps)
+    for worker in workers:
+        worker.stop()
+    return workers
