@@ -291,9 +291,9 @@ class Distillation(Callback):
     ) -> None:
         def loss(batch: dict[str, Any], outputs: Any) -> Tensor:
             assert self._student is not None
-            mask = batch["attention_mask"]
-            with torch.autocast(mask.device.type, enabled=False):
-                losses = term.losses(self._student.of(outputs), self._teaches, mask)
+            student = self._student.of(outputs)
+            # Projections are in the run's precision, the losses in float32 at least.
+            losses = term.losses(student, self._teaches, batch["attention_mask"])
             return weighted_mean(losses, batch.get("row_weight"))
 
         options = network_options(term.of_student)
