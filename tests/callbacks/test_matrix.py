@@ -31,6 +31,7 @@ TRAINERS = {
     "accumulation": ACCUMULATE,
     "clipping": {"gradient_clip_val": 0.1},
     "bf16": {"precision": "bf16-mixed"},
+    "bf16 and clipping": {"precision": "bf16-mixed", "gradient_clip_val": 0.1},
 }
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_app.errors import InputError
 from lightning_app.task import METRICS_BY_PROBLEM, ProblemType, Task
 from modules import TextClassifier
-from tests.tiny_fit import quiet_trainer, reviews_data
+from tests.tiny_fit import fit, quiet_trainer, reviews_data
 
 
 def task(
@@ -244,3 +245,26 @@ def test_optimizer_is_fused_adamw_with_the_given_options(tiny_model: str) -> Non
     assert isinstance(optimizer, torch.optim.AdamW)
     for group in optimizer.param_groups:
         assert (group["betas"], group["eps"], group["fused"]) == ((0.8, 0.9), 1e-6, True)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_gradients_are_clipped_in_any_precision(
+    precision: str, algorithm: str, tiny_model: str, reviews: Path
+) -> None:
+    class Sizes(Callback):
+        def __init__(self) -> None:
+            self.norms: list[float] = []
+            self.largest: list[float] = []
+
+        def on_before_zero_grad(self, trainer: Any, module: Any, optimizer: Any) -> None:
+            gradients = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
+            if gradients:
+                self.norms.append(float(torch.cat(gradients).norm()))
+                self.largest.append(float(torch.cat(gradients).abs().max()))
+
+    sizes = Sizes()
+    options = {"gradient_clip_val": 1e-3, "gradient_clip_algorithm": algorithm}
+    fit(tiny_model, reviews, sizes, precision=precision, **options)
+    seen = sizes.norms if algorithm == "norm" else sizes.largest
+    assert max(seen) == pytest.approx(1e-3, rel=1e-2)
