@@ -283,8 +283,7 @@ class Distillation(Callback):
         return [(layer + 1, teacher_layer) for layer, teacher_layer in enumerate(chosen)]
 
     def _project(self, model: TextClassifier) -> Any:
-        has_one = PROJECTION in model.companions
-        return model.companions[PROJECTION] if has_one else identity
+        return model.companion(PROJECTION) or identity
 
     def _add(
         self, trainer: Trainer, model: TextClassifier, name: str, term: DistillationTerm

@@ -106,7 +106,7 @@ class TextClassifier(LightningModule):
         self.objective.add("task", self._task_loss)
         self.last_losses: dict[str, Tensor] = {}
         self.live_terms: dict[str, Tensor] = {}
-        self.companions = ModuleDict()
+        self.companions: ModuleDict | None = None  # an empty one would be a line of the summary
         self._companion_rates: dict[str, float] = {}
         self.validation_metrics: list[TaskMetrics] = []
         self._first_token_only: RemovableHandle | None = None
@@ -214,8 +214,14 @@ class TextClassifier(LightningModule):
         It is in the checkpoints to resume from; whatever opens one without adding it again leaves
         it out. To be called at a callback's `setup`, before the strategy wraps the model.
         """
+        if self.companions is None:
+            self.companions = ModuleDict()
         self.companions[name] = module
         self._companion_rates[name] = learning_rate
+
+    def companion(self, name: str) -> Module | None:
+        """A module that trains along, or None if there is none of that name."""
+        return self.companions[name] if self.companions and name in self.companions else None
 
     def measure_norms(self, batches: Iterable[Mapping[str, Any]]) -> tuple[LayerConstants, ...]:
         """Constants for affines in place of the LayerNorms; see `modules.norm_constants`."""
@@ -329,7 +335,7 @@ class TextClassifier(LightningModule):
         )
         groups += [
             {"name": name, "params": list(module.parameters()), "lr": self._companion_rates[name]}
-            for name, module in self.companions.items()
+            for name, module in (self.companions or {}).items()
         ]
         fused = self.device.type in FUSED_DEVICES
         return torch.optim.AdamW(
@@ -387,7 +393,7 @@ class TextClassifier(LightningModule):
         """Those that nobody has added here."""
         prefix = "companions."
         for name in [name for name in state_dict if name.startswith(prefix)]:
-            if name.removeprefix(prefix).partition(".")[0] not in self.companions:
+            if self.companion(name.removeprefix(prefix).partition(".")[0]) is None:
                 del state_dict[name]
 
     @classmethod
