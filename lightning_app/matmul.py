@@ -77,10 +77,14 @@ def _least_seconds(product: Callable[[], Tensor], repetitions: int = 20) -> tupl
     The libraries take turns: one after the other, a busy moment would count against one alone.
     """
     seconds: dict[str, list[float]] = {"highest": [], "medium": []}
-    for _ in range(repetitions):
-        for precision, kept in seconds.items():
-            torch.set_float32_matmul_precision(precision)
-            start = time.perf_counter()
-            product()
-            kept.append(time.perf_counter() - start)
+    before = torch.get_float32_matmul_precision()
+    try:
+        for _ in range(repetitions):
+            for precision, kept in seconds.items():
+                torch.set_float32_matmul_precision(precision)
+                start = time.perf_counter()
+                product()
+                kept.append(time.perf_counter() - start)
+    finally:
+        torch.set_float32_matmul_precision(before)
     return min(seconds["highest"]), min(seconds["medium"])

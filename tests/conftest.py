@@ -44,6 +44,15 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _same_matrix_products() -> Iterator[None]:
+    """A test that leaves the process with other products would let those after it fail."""
+    import torch
+
+    yield
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a BERT of 2 layers, width 32 and 2 heads, with a WordPiece tokenizer."""
