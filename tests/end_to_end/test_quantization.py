@@ -67,11 +67,11 @@ def test_killed_and_resumed_equals_undisturbed(tiny_model: str, tmp_path: Path) 
     glint(*fit, "--name=killed", "--ckpt_path=last", cwd=tmp_path)
 
     folders = [run_folder(tmp_path, name) for name in ("undisturbed", "killed")]
+    assert logged_scalars(folders[0]) == logged_scalars(folders[1])
     a, b = (torch.load(folder / "checkpoints/last.ckpt") for folder in folders)
     assert a["architecture"]["quantization"]["modules"][QUERY]["activation_range"] is not None
     for part in ("state_dict", "optimizer_states", "architecture"):
         assert differences(a[part], b[part]) == []
-    assert logged_scalars(folders[0]) == logged_scalars(folders[1])
     best = [torch.load(folder / "checkpoints/best.ckpt") for folder in folders]
     for part in ("state_dict", "architecture"):
         assert differences(best[0][part], best[1][part]) == []

@@ -12,6 +12,7 @@ from torchao.quantization.qat import IntxFakeQuantizeConfig, QATConfig
 from transformers import AutoModelForSequenceClassification
 
 from lightning_app.functional.quantization import dequantize_weight, fake_quantize_weight
+from modules.acceleration import accelerate
 from modules.architecture import ArchitectureRecord
 from modules.fake_quantization import (
     FakeQuantizedEmbedding,
@@ -235,3 +236,14 @@ def test_layers_that_stay_keep_theirs_under_their_new_names(network: Any) -> Non
     keep_layers(network, [1])
     assert quantization_of(network) == Quantization({name.replace("1", "0"): DYNAMIC})
     assert list(fake_quantized_modules(network)) == ["bert.encoder.layer.0.output.dense"]
+
+
+def test_the_first_token_shortcut_is_checked_without_rounding(network: Any) -> None:
+    linear = network.get_submodule("bert.encoder.layer.1.output.dense")
+    apply_quantization(network, everything(network))
+    kinds: list[type] = []
+    linear.register_forward_hook(lambda module, *_: kinds.append(type(module)))
+    assert accelerate(network) is not None
+    assert set(kinds) == {nn.Linear}
+    logits(network)
+    assert kinds[-1] is FakeQuantizedLinear
