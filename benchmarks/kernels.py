@@ -147,14 +147,14 @@ def selection_pair() -> Pair:
     """The threshold of a mask: the median of an FFN's weights."""
     import torch
 
-    from lightning_app.functional.masks import _kth_lowest_by_bits
+    from lightning_app.functional.masks import _kth_lowest
 
     scores = torch.randn(INTERMEDIATE * HIDDEN).abs()
     half = len(scores) // 2
     return Pair(
-        "median of 590,000 scores: topk, by bits",
+        "median of 590,000 scores: topk, ours",
         lambda: scores.topk(half, largest=False, sorted=False).values.amax(),
-        lambda: _kth_lowest_by_bits(scores, half),
+        lambda: _kth_lowest(scores, half),
     )
 
 

@@ -18,7 +18,7 @@ from datamodules import GLUEDataModule
 from lightning_app.functional.masks import threshold_mask
 from lightning_app.functional.movement import score_gradient
 from modules import TextClassifier
-from modules.text_classifier import network_inputs
+from modules.network_inputs import network_inputs
 
 STEPS = 94
 ROWS = 400

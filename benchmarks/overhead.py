@@ -41,7 +41,7 @@ from callbacks import (
 from datamodules import GLUEDataModule
 from datamodules.collator import Batch
 from modules import TextClassifier
-from modules.text_classifier import network_inputs
+from modules.network_inputs import network_inputs
 
 Clock = tuple[float, float]
 """Seconds of the wall and of the processor."""

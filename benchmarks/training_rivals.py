@@ -119,6 +119,7 @@ def glint(
     turn: Turn,
     precision: str | None = None,
     more: tuple[Any, ...] = (),
+    rows: int | None = None,
 ) -> None:
     """`glint fit` with the precision, callbacks and logger that it has by default, and `more`."""
     import lightning.pytorch as pl
@@ -161,7 +162,9 @@ def glint(
         use_distributed_sampler=False,
     ).fit(
         TextClassifier("embedded", learning_rate=LEARNING_RATE),
-        GLUEDataModule(task, dataset=dataset, train_batch_size=BATCH_SIZE[task]),
+        GLUEDataModule(
+            task, dataset=dataset, train_batch_size=BATCH_SIZE[task], max_train_rows=rows
+        ),
     )
 
 
@@ -170,7 +173,7 @@ def bare(task: str, dataset: str, turn: Turn) -> None:
     from lightning_app.allocator import keep_large_blocks
     from lightning_app.matmul import onednn_matmul
     from modules import TextClassifier
-    from modules.text_classifier import network_inputs
+    from modules.network_inputs import network_inputs
 
     keep_large_blocks()
     data = GLUEDataModule(

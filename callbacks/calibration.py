@@ -9,7 +9,8 @@ from torch.nn import Parameter
 
 from datamodules.text_datamodule import TextDataModule
 from lightning_app.functional.losses import task_losses
-from modules.text_classifier import TextClassifier, network_inputs
+from modules.network_inputs import network_inputs
+from modules.text_classifier import TextClassifier
 
 
 def calibration_batches(

@@ -1,6 +1,5 @@
 """Let a large fine-tuned teacher teach a small student."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -8,28 +7,24 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.distillation_terms import (
-    Attentions,
     DistillationTerm,
     HiddenStates,
     NearestHiddenStates,
     Projection,
-    Relations,
     SoftTargets,
     identity,
 )
+from callbacks.layer_pairing import LAYER_MAPS, LayerMap, LayerPairing
 from callbacks.teacher_agreement import TeacherAgreement
 from callbacks.teacher_outputs import CacheOptions, TeacherOutputs
 from callbacks.weight_schedule import WeightSchedule
 from lightning_app.errors import InputError
-from lightning_app.functional.layer_map import even_layers, last_layers
+from lightning_app.functional.layer_map import even_layers
 from lightning_app.functional.losses import weighted_mean
-from modules.families import layer_parts, layout_of
 from modules.features import Features, network_options
 from modules.teacher import SELF, Teacher, load_teacher
 from modules.text_classifier import TextClassifier
 
-LayerMap = Literal["even", "last", "adaptive"]
-LAYER_MAPS = ("even", "last", "adaptive")
 TeacherPrecision = Literal["run", "float32", "bfloat16"]
 TEACHER_PRECISIONS = ("run", "float32", "bfloat16")
 TERMS = ("soft_targets", "hidden_states", "attentions", "relations", "embeddings")
@@ -250,37 +245,27 @@ class Distillation(Callback):
         assert model.network is not None
         assert model.task is not None
         problem_type = model.task.problem_type
-        sizes = _Sizes(model, teacher, self.relation_heads, self.relation_layer)
+        pairing = LayerPairing(model, teacher)
         makers: dict[str, Any] = {
             "soft_targets": lambda: SoftTargets(problem_type, self.temperature),
-            "hidden_states": lambda: self._hidden_states(trainer, model, sizes),
-            "attentions": lambda: sizes.attentions(self._pairs(sizes)),
-            "relations": sizes.relations,
+            "hidden_states": lambda: self._hidden_states(trainer, model, pairing),
+            "attentions": lambda: pairing.attentions(self.layer_map),
+            "relations": lambda: pairing.relations(self.relation_layer, self.relation_heads),
             "embeddings": lambda: HiddenStates(((0, 0),), self._project(model)),
         }
         return {name: makers[name]() for name in TERMS if self.weights[name] > 0}
 
     def _hidden_states(
-        self, trainer: Trainer, model: TextClassifier, sizes: "_Sizes"
+        self, trainer: Trainer, model: TextClassifier, pairing: LayerPairing
     ) -> DistillationTerm:
         project = self._project(model)
         if self.layer_map != "adaptive":
-            return HiddenStates(self._pairs(sizes), project)
-        count = min(MATCHED_LAYERS, sizes.student_layers, sizes.teacher_layers)
-        chosen = even_layers(count, sizes.teacher_layers)
+            return HiddenStates(pairing.pairs(self.layer_map), project)
+        count = min(MATCHED_LAYERS, pairing.student_layers, pairing.teacher_layers)
+        chosen = even_layers(count, pairing.teacher_layers)
         return NearestHiddenStates(
-            chosen, sizes.student_layers, project, lambda t: _mean_over_processes(trainer, t)
+            chosen, pairing.student_layers, project, lambda t: _mean_over_processes(trainer, t)
         )
-
-    def _pairs(self, sizes: "_Sizes") -> list[tuple[int, int]]:
-        if self.layer_map == "last" and sizes.student_layers > sizes.teacher_layers:
-            raise InputError(
-                "Expected `layer_map: even` with a student of more layers than its teacher"
-                f" ({sizes.student_layers}, {sizes.teacher_layers}), got 'last'."
-            )
-        layers = last_layers if self.layer_map == "last" else even_layers
-        chosen = layers(sizes.student_layers, sizes.teacher_layers)
-        return [(layer + 1, teacher_layer) for layer, teacher_layer in enumerate(chosen)]
 
     def _project(self, model: TextClassifier) -> Any:
         return model.companion(PROJECTION) or identity
@@ -365,67 +350,6 @@ class Distillation(Callback):
                 "Expected `gradient_shares_every_n_steps` to be at least 0, got"
                 f" {self.gradient_shares_every_n_steps}."
             )
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Layers and heads of student and teacher, as far as they are asked for."""
-
-    student: TextClassifier
-    teacher: Teacher
-    relation_heads: int | None
-    relation_layer: int | None
-
-    @property
-    def student_layers(self) -> int:
-        return int(self.student.network.config.num_hidden_layers)  # type: ignore[union-attr]
-
-    @property
-    def teacher_layers(self) -> int:
-        return int(self.teacher.network.config.num_hidden_layers)
-
-    def attentions(self, pairs: list[tuple[int, int]]) -> Attentions:
-        """Of as many heads on both sides."""
-        networks = (self.student.network, self.teacher.network)
-        counts = [{parts.num_heads for parts in layer_parts(n)} for n in networks]  # type: ignore[arg-type]
-        if counts[0] != counts[1] or len(counts[0]) > 1:
-            raise InputError(
-                "Expected as many heads in each layer of student and teacher for `attentions`, got"
-                f" {sorted(counts[0])} and {sorted(counts[1])}; use `relations`, which any numbers"
-                " of heads have."
-            )
-        if any(layout_of(n).shares_position_bias for n in networks):  # type: ignore[arg-type]
-            raise InputError(
-                "Expected a family whose attention is of queries and keys alone for `attentions`,"
-                f" got {self.student.network.config.model_type!r}; use `relations`."  # type: ignore[union-attr]
-            )
-        return Attentions(pairs, counts[0].pop())
-
-    def relations(self) -> Relations:
-        """Of the student's last layer and the teacher's chosen one."""
-        layer = self.relation_layer or self.teacher_layers
-        if not 1 <= layer <= self.teacher_layers:
-            raise InputError(
-                f"Expected `relation_layer` to be in [1, {self.teacher_layers}], the teacher's"
-                f" layers, got {layer}."
-            )
-        parts = [
-            layer_parts(self.student.network)[-1],  # type: ignore[arg-type]
-            layer_parts(self.teacher.network)[layer - 1],
-        ]
-        heads = self.relation_heads or parts[1].num_heads
-        for who, part in zip(("student", "teacher"), parts, strict=True):
-            channels = part.query.out_features
-            if channels % heads:
-                raise InputError(
-                    f"Expected `relation_heads` to divide the {channels} channels of the {who}'s"
-                    f" queries, got {heads}; choose one of {_divisors(channels)}."
-                )
-        return Relations(self.student_layers, layer, heads)
-
-
-def _divisors(number: int) -> str:
-    return ", ".join(str(n) for n in range(1, 65) if number % n == 0)
 
 
 def _mean_over_processes(trainer: Trainer, tensor: Tensor) -> Tensor:

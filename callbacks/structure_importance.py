@@ -13,7 +13,8 @@ from lightning_app.functional.importance import gate_taylor_importance, random_i
 from lightning_app.functional.losses import task_losses
 from modules.families import layer_parts
 from modules.gates import gate_gradients
-from modules.text_classifier import TextClassifier, network_inputs
+from modules.network_inputs import network_inputs
+from modules.text_classifier import TextClassifier
 
 CALIBRATION_BATCH_SIZE = 32
 

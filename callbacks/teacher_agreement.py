@@ -1,6 +1,7 @@
 """How often, and how closely, the student answers as its teacher does."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,11 +10,7 @@ from torchmetrics import MeanMetric
 
 from callbacks.teacher_outputs import TeacherOutputs
 from datamodules.text_datamodule import TextDataModule
-from lightning_app.functional.distillation import (
-    agreement,
-    mean_kl,
-    multi_label_agreement,
-)
+from lightning_app.functional.distillation import agreement, mean_kl
 
 
 class TeacherAgreement:
@@ -66,5 +63,5 @@ def _measures(problem_type: str) -> dict[str, Any]:
     if problem_type == "regression":
         return {"teacher_difference": lambda s, t: (s - t).square().mean()}
     if problem_type == "multi_label_classification":
-        return {"teacher_agreement": multi_label_agreement}
+        return {"teacher_agreement": partial(agreement, multi_label=True)}
     return {"teacher_agreement": agreement, "teacher_divergence": mean_kl}

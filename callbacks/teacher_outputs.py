@@ -17,8 +17,8 @@ from lightning_app.cache_key import cache_key, hash_of_weights
 from lightning_app.row_arrays import ArraySpec, ArrayWriter
 from lightning_app.teacher_cache import TeacherCache, default_cache_root
 from modules.features import LOGITS
+from modules.network_inputs import network_inputs
 from modules.teacher import Teacher
-from modules.text_classifier import network_inputs
 
 CACHE_BATCH_SIZE = 64
 DTYPES = {"float32": torch.float32, "float16": torch.float16}

@@ -1,7 +1,7 @@
 """Masks on weights that survive: the part that all mask-based pruning callbacks share."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from callbacks.compression import Compression
 from callbacks.sparsity_schedule import SparsitySchedule, StepSchedule
 from lightning_app.errors import InputError
-from lightning_app.functional.masks import mask_churn, sparsity_of
+from lightning_app.functional.masks import kept_bits, mask_churn, sparsity_of, zero_pruned_
 from modules.text_classifier import TextClassifier
+from modules.weight_averages import averaged_models
 
 
 class WeightMasking(Compression):
@@ -37,7 +38,7 @@ class WeightMasking(Compression):
         self.churn = 0.0
         self._is_complete = False
         self._metrics: dict[str, float] = {}
-        self._factors: dict[str, Tensor] = {}
+        self._kept_bits: dict[str, Tensor] = {}
         self._steps: StepSchedule | None = None
         self._changed_before_step = -1
         self._parameters: dict[str, Parameter] = {}
@@ -137,23 +138,23 @@ class WeightMasking(Compression):
         self._apply(self._parameters)
 
     def _mask_gradients(self) -> None:
-        for name, factor in self._factors.items():
+        for name, bits in self._kept_bits.items():
             gradient = self._parameters[name].grad
             if gradient is not None:
-                gradient.mul_(factor)
+                zero_pruned_(gradient, bits)
 
     @torch.no_grad()
     def _apply(self, parameters: Mapping[str, Parameter]) -> None:
-        for name, factor in self._factors.items():
-            parameters[name].mul_(factor)
+        for name, bits in self._kept_bits.items():
+            zero_pruned_(parameters[name], bits)
 
     def _follow_masks(self, trainer: Trainer) -> None:
         """What hangs on the masks, which change seldom, and is read at each step."""
-        # A product with booleans takes three times as long.
-        self._factors = {n: m.to(self._parameters[n].dtype) for n, m in self.masks.items()}
+        dtypes = {name: parameter.dtype for name, parameter in self._parameters.items()}
+        self._kept_bits = {name: kept_bits(m, dtypes[name]) for name, m in self.masks.items()}
         self._metrics = _metrics(self.masks, self.churn)
         self._apply(self._parameters)
-        for averaged in _averaged_models(trainer):
+        for averaged in averaged_models(trainer):
             parameters = dict(averaged.named_parameters())
             if any(parameters[n].shape != p.shape for n, p in self._parameters.items()):
                 raise InputError(
@@ -161,14 +162,6 @@ class WeightMasking(Compression):
                     " list `callbacks.StructuredPruning` before it."
                 )
             self._apply(parameters)
-
-
-def _averaged_models(trainer: Trainer) -> Iterator[torch.nn.Module]:
-    """Copies of the module that Lightning's averaging callbacks keep."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        average = getattr(callback, "_average_model", None)
-        if average is not None:
-            yield getattr(average, "module", average)
 
 
 def _churn(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> float:

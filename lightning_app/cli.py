@@ -168,12 +168,12 @@ class GlintCLI(LightningCLI):
         return super()._instantiate_trainer(config, [*callbacks, *ours])
 
     def fit(self, **kwargs: Any) -> None:
-        """Train; a run that fails before it has written anything leaves no folder."""
+        """Train; a run that fails before its first step leaves no folder."""
         try:
             self.trainer.fit(**kwargs)
         except BaseException:
-            if self.run_folder is not None:
-                self.run_folder.remove_if_empty()
+            if self.run_folder is not None and self.trainer.global_step == 0:
+                self.run_folder.remove_unstarted()
             raise
 
     def validate(self, **kwargs: Any) -> None:

@@ -10,6 +10,8 @@ def silence_noise() -> None:
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     # Its averaging callbacks warn of sharded models whenever a module has `configure_model`.
     warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback with a")
+    # Mixed precision keeps 32-bit weights, so the size that it then gives is right.
+    warnings.filterwarnings("ignore", message="Precision .*-mixed is not supported by the model s")
     # An advertisement.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
 

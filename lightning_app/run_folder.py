@@ -1,6 +1,7 @@
 """Where a run lives: `<root>/<name>/version_N/`."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,17 +44,22 @@ class RunFolder:
             else:
                 return run
 
-    def remove_if_empty(self) -> None:
-        """Take the folder away, and the name's, if nothing is in them."""
-        for folder in (self.path, self.path.parent):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+    def remove_unstarted(self) -> None:
+        """Take the folder away, and the name's, if a run has done no more than describe itself."""
+        if self.path.is_dir() and all(_is_description(file) for file in self.path.iterdir()):
+            shutil.rmtree(self.path)
+        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
         """The run that wrote ``<root>/<name>/version_N/checkpoints/<file>``."""
         folder = checkpoint.parents[1]
         return cls(folder.parents[1], folder.parent.name, int(folder.name.removeprefix("version_")))
+
+
+def _is_description(file: Path) -> bool:
+    return file.name == "config.yaml" or file.name.startswith("events.out.tfevents")
 
 
 def folder_of_checkpoint(checkpoint: Path) -> Path:

@@ -22,10 +22,7 @@ def hidden_importance(network: "PreTrainedModel") -> Tensor:
 
     Muralidharan et al. 2024, "Compact Language Models via Pruning and Knowledge Distillation"
     (arXiv:2407.14679, section 2.2), take the size of LayerNorms' outputs on data. Of inputs of
-    mean 0 and variance 1 it is ``weight**2 + bias**2``, and data is not needed. In MiniLM-L6 the
-    norms of the weights that read and write a dimension chose worse than chance, and this better:
-    similarities of sentences correlate with the uncut network's by 0.93 against 0.88 at 348 of 384
-    dimensions, 0.65 against 0.53 at half.
+    mean 0 and variance 1 it is ``weight**2 + bias**2``, and data is not needed.
     """
     hidden = (network.config.hidden_size,)
     modules = network.base_model.modules()

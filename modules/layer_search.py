@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_app.functional.losses import task_losses
 from modules.families import layout_of
+from modules.network_inputs import network_inputs
 from modules.structure import evaluation_mode
 
 if TYPE_CHECKING:
@@ -51,12 +52,9 @@ def _mean_loss(
     losses: list[Tensor] = []
     with _only(network, layers), evaluation_mode(network):
         for batch in batches():
-            inputs = {key: value for key, value in batch.items() if key in _INPUTS}
-            losses.append(task_losses(network(**inputs).logits, batch["labels"], problem_type))
+            logits = network(**network_inputs(batch)).logits
+            losses.append(task_losses(logits, batch["labels"], problem_type))
     return float(torch.cat(losses).mean())
-
-
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 @contextmanager

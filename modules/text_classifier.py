@@ -1,7 +1,6 @@
 """The LightningModule: any sequence classification encoder, its structure and its objective."""
 
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -27,6 +26,7 @@ from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
 from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
+from modules.network_inputs import network_inputs
 from modules.norm_constants import norm_constants
 from modules.objective import Objective
 from modules.operators import LayerConstants, Operators, apply_operators
@@ -35,11 +35,11 @@ from modules.reinitialization import reinitialize_top_layers
 from modules.starting_network import starting_network
 from modules.structure import keep_layers, layer_shapes, remove_heads_and_neurons
 from modules.student_structure import StudentStructure
+from modules.weight_averages import complete_averages
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 LAYER_SEARCH_ROWS, LAYER_SEARCH_BATCH_SIZE = 512, 32
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
@@ -259,15 +259,7 @@ class TextClassifier(LightningModule):
             check_task_matches(self._data_task(), self.task, "the checkpoint")
         task = self._data_task()
         self.validation_metrics = [TaskMetrics(task).to(self.device) for _ in range(2)]
-        self._complete_averages()
-
-    def _complete_averages(self) -> None:
-        """`StochasticWeightAveraging` has copied the module before it had a network."""
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            average = getattr(callback, "_average_model", None)
-            if isinstance(average, TextClassifier) and average.network is None:
-                self.configure_model()
-                callback._average_model = deepcopy(self)
+        complete_averages(self.trainer, self)
 
     def forward(self, **inputs: Tensor) -> Any:
         """The network's output; see `transformers` for its fields."""
@@ -486,11 +478,6 @@ class TextClassifier(LightningModule):
     def _reset_metrics(self) -> None:
         for metrics in self.validation_metrics:
             metrics.reset()
-
-
-def network_inputs(batch: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The part of a batch that the network reads."""
-    return {name: batch[name] for name in NETWORK_INPUTS if name in batch}
 
 
 def _check_arguments(

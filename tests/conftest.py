@@ -56,24 +56,14 @@ def _same_matrix_products() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a BERT of 2 layers, width 32 and 2 heads, with a WordPiece tokenizer."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers import BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny_model")
+    from tests.tiny_bert import save_bert
+
     pieces = [*SPECIAL, *WORDS.split(), *LETTERS, *(f"##{letter}" for letter in LETTERS)]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=128,
-    )
-    torch.manual_seed(0)
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return str(folder)
+    tokenizer = BertTokenizerFast(vocab=vocabulary)
+    return save_bert(tmp_path_factory.mktemp("tiny_model"), tokenizer, seed=0)
 
 
 @pytest.fixture(scope="session")

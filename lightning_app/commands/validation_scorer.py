@@ -11,7 +11,8 @@ from datamodules import TextDataModule
 from lightning_app.errors import InputError
 from modules.layer_replay import LayerReplay
 from modules.metrics import TaskMetrics
-from modules.text_classifier import TextClassifier, network_inputs
+from modules.network_inputs import network_inputs
+from modules.text_classifier import TextClassifier
 
 Precision = Callable[[], AbstractContextManager[Any]]
 """Makes the context in which the network is called, such as the Trainer's autocast."""

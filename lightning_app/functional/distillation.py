@@ -218,12 +218,13 @@ def relation_losses(
     return _mean_over_tokens(_divergence(student, teacher).mean(dim=1), attention_mask)
 
 
-def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def agreement(student_logits: Tensor, teacher_logits: Tensor, multi_label: bool = False) -> Tensor:
     """Share of rows for which student and teacher predict the same class.
 
     Args:
         student_logits: ``[batch, num_labels]``.
         teacher_logits: ``[batch, num_labels]``.
+        multi_label: Share of labels in place of rows: that both assign (logit above 0) or neither.
 
     Returns:
         A scalar in [0, 1].
@@ -232,24 +233,11 @@ def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
         ValueError: If the shapes differ.
     """
     _check_logits(student_logits, teacher_logits)
-    return (student_logits.argmax(dim=-1) == teacher_logits.argmax(dim=-1)).float().mean()
-
-
-def multi_label_agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Share of labels, over all rows, that both assign (logit above 0) or both do not.
-
-    Args:
-        student_logits: ``[batch, num_labels]``.
-        teacher_logits: ``[batch, num_labels]``.
-
-    Returns:
-        A scalar in [0, 1].
-
-    Raises:
-        ValueError: If the shapes differ.
-    """
-    _check_logits(student_logits, teacher_logits)
-    return ((student_logits > 0) == (teacher_logits > 0)).float().mean()
+    answers = [
+        logits > 0 if multi_label else logits.argmax(dim=-1)
+        for logits in (student_logits, teacher_logits)
+    ]
+    return (answers[0] == answers[1]).float().mean()
 
 
 def mean_kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:

@@ -204,40 +204,43 @@ def mask_churn(old: Sequence[Tensor], new: Sequence[Tensor]) -> float:
     return changed / _num_entries(old)
 
 
+def kept_bits(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask for :func:`zero_pruned_`: of what is kept all bits, of what is pruned none.
+
+    Args:
+        mask: Boolean, any shape.
+        dtype: Of the floats that it will be applied to.
+
+    Returns:
+        Integers as wide as ``dtype``, in the shape of ``mask``.
+    """
+    return mask.to(_INTEGERS[dtype.itemsize]).neg_()
+
+
+def zero_pruned_(tensor: Tensor, bits: Tensor) -> Tensor:
+    """Set what is pruned to 0, in place; on a CPU the fastest way to (a third off a product).
+
+    Args:
+        tensor: Floats of any shape.
+        bits: Of :func:`kept_bits`, in the same shape.
+    """
+    tensor.view(bits.dtype).bitwise_and_(bits)
+    return tensor
+
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
 def _kth_lowest(flat: Tensor, k: int) -> Tensor:
-    if flat.device.type == "cpu" and flat.dtype == torch.float32:
-        return _kth_lowest_by_bits(flat, k)
     # Not `kthvalue`: on a CPU it is quadratic where scores fall (a minute for 1.5 million).
+    if flat.device.type == "cpu":
+        # NumPy's selection is vectorized: an eighth of the time of `topk`.
+        values = flat.to(torch.promote_types(flat.dtype, torch.float32), copy=True).numpy()
+        values.partition(k - 1)
+        return flat.new_tensor(values[k - 1])
     if k <= flat.numel() // 2:
         return flat.topk(k, largest=False, sorted=False).values.amax()
     return flat.topk(flat.numel() - k + 1, sorted=False).values.amin()
-
-
-def _kth_lowest_by_bits(flat: Tensor, k: int) -> Tensor:
-    """Radix selection: count by the upper half of the bits, then by the lower half.
-
-    Exact, and a fifth of ``topk``'s time on a CPU (`python -m benchmarks.kernels`).
-    """
-    bits = flat.contiguous().view(torch.int32)
-    # Of negative numbers all bits but the sign are turned: integers then order as floats do.
-    keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    upper = keys >> 16
-    bucket, before = _bucket_of(upper + _HALF, k)
-    upper_bits = bucket - _HALF
-    within = keys[upper == upper_bits] & 0xFFFF
-    lower_bits, _ = _bucket_of(within, k - before)
-    key = torch.tensor((upper_bits << 16) | lower_bits, dtype=torch.int64).to(torch.int32)
-    return (key ^ ((key >> 31) & 0x7FFFFFFF)).view(torch.float32)
-
-
-_HALF = 1 << 15
-
-
-def _bucket_of(values: Tensor, k: int) -> tuple[int, int]:
-    """The k-th lowest of values in [0, 65536), and how many are below it."""
-    counts = torch.bincount(values, minlength=2 * _HALF).cumsum(0)
-    bucket = int(torch.searchsorted(counts, k))
-    return bucket, int(counts[bucket - 1]) if bucket else 0
 
 
 def _expand(mask: Tensor, block_shape: tuple[int, int]) -> Tensor:

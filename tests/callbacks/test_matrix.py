@@ -173,10 +173,13 @@ def test_applied_twice_equals_once(case: Case, run: Callable[..., Trainer]) -> N
 def test_averaged_weights_are_as_sparse(
     case: Case, averaging: Callable[[], Callback], run: Callable[..., Trainer]
 ) -> None:
-    weights = dict(run(averaging(), case.make()).lightning_module.state_dict())
+    model = run(averaging(), case.make()).lightning_module
+    weights = dict(model.state_dict())
     assert case.sparsity is not None
-    # An average has some zeros more: of weights that came back after it was last updated.
-    assert case.sparsity - 1e-4 <= zeros(encoder_linears(weights)) <= case.sparsity + 0.1
+    positions = model.network.base_model.embeddings.position_ids
+    assert torch.equal(positions, torch.arange(positions.shape[1])[None])
+    # An average has a few zeros more: of weights that came back after it was last updated.
+    assert case.sparsity - 1e-4 <= zeros(encoder_linears(weights)) <= case.sparsity + 0.02
 
 
 @compressing_cases

@@ -5,6 +5,7 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 from datamodules.masked_words import MaskedWords
 from datamodules.whole_words import WholeWords
 from lightning_app.errors import InputError
+from tests.tiny_bert import SIZES
 
 
 @pytest.fixture
@@ -14,15 +15,8 @@ def words(tiny_model: str) -> WholeWords:
 
 @pytest.fixture
 def network(words: WholeWords) -> BertForMaskedLM:
-    config = BertConfig(
-        vocab_size=len(words.tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=48,
-        max_position_embeddings=128,
-        initializer_range=0.5,  # or context says nothing
-    )
+    spread = 0.5  # or context says nothing
+    config = BertConfig(vocab_size=len(words.tokenizer), **SIZES, initializer_range=spread)
     torch.manual_seed(0)
     return BertForMaskedLM(config)
 

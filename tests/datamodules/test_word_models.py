@@ -3,18 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    BertConfig,
-    BertForMaskedLM,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForMaskedLM
 
 from datamodules import Augmentation
 from datamodules.masked_words import MaskedWords
 from datamodules.word_models import has_masked_head, load_substitutes, word_embeddings
 from datamodules.word_neighbours import WordNeighbours
 from lightning_app.errors import InputError
+from tests.tiny_bert import save_bert
 from tests.tiny_fit import fit
 
 FIVE = Augmentation(num_neighbours=5)
@@ -24,16 +20,7 @@ FIVE = Augmentation(num_neighbours=5)
 def masked_model(tiny_model: str, tmp_path: Path) -> str:
     """Folder of a BERT of one layer with a head for masked language modelling."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.save_pretrained(tmp_path)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
-    BertForMaskedLM(config).save_pretrained(tmp_path)
-    return str(tmp_path)
+    return save_bert(tmp_path, tokenizer, seed=0, masked=True, num_hidden_layers=1)
 
 
 def test_embeddings_of_a_folder_and_of_a_checkpoint(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from tests.end_to_end.command import differences, glint, logged_scalars, run_folder, tiny_fit
 from tests.end_to_end.test_kill_and_resume import KILLER
 from tests.end_to_end.test_pruning import NO_DROPOUT, TWO
+from tests.tiny_bert import save_bert
 
 DISTILLATION = """
 trainer:
@@ -34,22 +36,11 @@ PRUNING = """
 @pytest.fixture(scope="module")
 def teacher(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A checkpoint of a wider network, trained on the same task."""
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
     root = tmp_path_factory.mktemp("teacher")
+    sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    tokenizer.save_pretrained(root / "start")
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=48,
-        max_position_embeddings=128,
-    )
-    torch.manual_seed(3)
-    BertForSequenceClassification(config).save_pretrained(root / "start")
-    glint(*tiny_fit(root / "start", root))
+    start = save_bert(root / "start", tokenizer, seed=3, **sizes)
+    glint(*tiny_fit(start, root))
     return str(run_folder(root) / "checkpoints/best.ckpt")
 
 

@@ -14,7 +14,6 @@ from lightning_app.functional.distillation import (
     attention_scores,
     hidden_state_losses,
     mean_kl,
-    multi_label_agreement,
     relation_losses,
     soft_multi_label_losses,
     soft_regression_losses,
@@ -410,10 +409,10 @@ def test_agreement_counts_rows() -> None:
 def test_multi_label_agreement_counts_labels() -> None:
     # A logit of 0 is a no, as in the metrics.
     student, teacher = torch.tensor([[1.0, -2], [0.0, 3]]), torch.tensor([[5.0, 2], [-1.0, 0.5]])
-    assert multi_label_agreement(student, teacher).item() == 0.75
+    assert agreement(student, teacher, multi_label=True).item() == 0.75
 
 
-@pytest.mark.parametrize("share", [agreement, multi_label_agreement, mean_kl])
+@pytest.mark.parametrize("share", [agreement, mean_kl])
 def test_agreement_wants_one_shape(share: Losses) -> None:
     with pytest.raises(ValueError, match=r"got \(4, 2\) and \(1, 2\)"):
         share(torch.zeros(4, 2), torch.zeros(1, 2))

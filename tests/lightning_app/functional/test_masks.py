@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from lightning_app.functional.masks import (
-    _kth_lowest_by_bits,
+    _kth_lowest,
     block_mask,
     column_mask,
     global_block_masks,
     global_threshold_masks,
+    kept_bits,
     mask_churn,
     n_m_mask,
     n_m_sparsity,
@@ -19,6 +20,7 @@ from lightning_app.functional.masks import (
     row_mask,
     sparsity_of,
     threshold_mask,
+    zero_pruned_,
 )
 
 SPARSITIES = [0.0, 0.1, 1 / 3, 0.5, 0.65, 0.9, 0.999]
@@ -283,7 +285,7 @@ def test_shares_of_nothing_are_refused() -> None:
 @pytest.mark.parametrize(
     "kind", ["normal", "positive", "zeros of both signs", "infinite", "ties", "tiny"]
 )
-def test_selection_by_bits_is_the_sorted_tensors(kind: str, size: int) -> None:
+def test_selection_is_the_sorted_tensors(kind: str, size: int) -> None:
     scores = torch.randn(size, generator=torch.Generator().manual_seed(size))
     if kind == "positive":
         scores = scores.abs()
@@ -298,4 +300,19 @@ def test_selection_by_bits_is_the_sorted_tensors(kind: str, size: int) -> None:
         scores = scores * 1e-42  # subnormal
     ordered = scores.sort().values
     for k in {1, max(1, size // 3), max(1, size // 2), size}:
-        assert _kth_lowest_by_bits(scores, k) == ordered[k - 1]
+        assert _kth_lowest(scores, k) == ordered[k - 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_what_is_pruned_becomes_zero_and_the_rest_stays(dtype: torch.dtype) -> None:
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    values = torch.tensor([[1.5, -2.0, -torch.inf], [torch.inf, -0.25, 3.0]], dtype=dtype)
+    expected = torch.tensor([[1.5, 0.0, -torch.inf], [0.0, -0.25, 0.0]], dtype=dtype)
+    returned = zero_pruned_(values, kept_bits(mask, dtype))
+    assert returned is values
+    assert torch.equal(values, expected)
+
+
+def test_selection_of_half_precision_is_its_own_value() -> None:
+    scores = torch.randn(1001).to(torch.bfloat16)
+    assert _kth_lowest(scores, 400) == scores.sort().values[399]
