@@ -14,6 +14,8 @@ COMMANDS = {
     "validate": "score a checkpoint on the validation set",
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
+    "export": "write a checkpoint as a folder that opens by itself: hf, torch, onnx, openvino",
+    "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
 }
 
@@ -57,6 +59,31 @@ def _run(command: str) -> int:
     # users keep their callbacks. At the end, so that it never shadows a package.
     if os.getcwd() not in sys.path:  # noqa: PTH109
         sys.path.append(os.getcwd())  # noqa: PTH109
+    from lightning_app.commands.without_trainer import needs_no_trainer
+
+    if needs_no_trainer(command, sys.argv[2:]):
+        return _run_without_trainer(command)
+    return _run_with_trainer(command)
+
+
+def _run_without_trainer(command: str) -> int:
+    from jsonargparse import ArgumentError
+
+    from lightning_app.commands.without_trainer import run_without_trainer
+    from lightning_app.parse_errors import option_sentence
+    from lightning_app.quiet import silence_noise
+
+    silence_noise()
+    try:
+        run_without_trainer(command, sys.argv[2:])
+    except InputError as error:
+        return _complain(str(error))
+    except ArgumentError as error:
+        return _complain(option_sentence(str(error), command))
+    return 0
+
+
+def _run_with_trainer(command: str) -> int:
     from jsonargparse import ArgumentError
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 

@@ -28,6 +28,7 @@ from callbacks import (
 from datamodules import GLUEDataModule, TextDataModule
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.checkpoint_io import AtomicCheckpointIO
+from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_files import prepare_folder, write_files
@@ -102,6 +103,12 @@ class GlintCLI(LightningCLI):
             parser.add_argument(
                 "--text_pair", type=str | None, default=None, help="The second text of a pair."
             )
+            parser.add_argument(
+                "--artifact",
+                type=str | None,
+                default=None,
+                help="Answer `--text` with a folder of `glint export`, without all the rest.",
+            )
         if self.command == "sensitivity":
             parser.add_class_arguments(Sensitivity, "sensitivity")
 
@@ -111,6 +118,11 @@ class GlintCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint and the run's folder."""
         config = self.config[self.command]
+        if config.get("artifact") is not None:  # on the command line it would not have come here
+            raise InputError(
+                f"Expected `--artifact` on the command line, got {config.artifact!r} in a"
+                " configuration file."
+            )
         root = Path(config.trainer.default_root_dir or DEFAULT_ROOT)
         name = config.name or _default_name(config.data)
         wanted = config.get("ckpt_path")
@@ -233,12 +245,7 @@ class GlintCLI(LightningCLI):
     def _answer(self, text: str, pair: str | None) -> None:
         model = TextClassifier.load_from_checkpoint(self.checkpoint)
         answer = model.classify([text], None if pair is None else [pair])[0]
-        if "label" not in answer:
-            sys.stdout.write(f"{answer['score']:.3f}\n")
-            return
-        sys.stdout.write(f"{answer['label']}\n")
-        for name, score in sorted(answer["scores"].items(), key=lambda item: -item[1]):
-            sys.stdout.write(f"  {name:<20} {score:.3f}\n")
+        sys.stdout.write(answer_text(answer))
 
     def _no_checkpoint_yet(self, folder: Path) -> None:
         if self.command != "fit":

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lightning_app.answer import answer_from_shares
 from lightning_app.task import Task
 
 
@@ -21,8 +22,5 @@ def answer(logits: Tensor, task: Task) -> dict[str, Any]:
     if task.problem_type == "regression":
         return {"score": float(logits[0])}
     several = task.problem_type == "multi_label_classification"
-    shares = (logits.sigmoid() if several else logits.softmax(-1)).tolist()
-    scores = dict(zip(task.label_names, shares, strict=True))
-    best = max(scores, key=scores.__getitem__)
-    label: Any = [n for n in scores if scores[n] > 0.5] if several else best
-    return {"label": label, "score": scores[best], "scores": scores}
+    shares = logits.sigmoid() if several else logits.softmax(-1)
+    return answer_from_shares(shares.tolist(), task)

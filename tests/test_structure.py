@@ -8,8 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("lightning_app", "modules", "datamodules", "callbacks")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-# What may import everything: the command line, and the commands that it runs.
-COMMANDS = ("cli", "__main__", "commands")
+# What may import everything: the command line, the commands that it runs, and what opens models
+# that they have exported.
+COMMANDS = ("cli", "__main__", "commands", "artifact")
 
 
 def module_name(path: Path) -> str:
@@ -55,6 +56,14 @@ def test_no_package_imports_the_command_line(package: str) -> None:
     for path in files_of(package):
         for name in imports(path):
             assert not name.startswith(tuple(f"lightning_app.{c}" for c in COMMANDS)), path
+
+
+def test_an_artifact_is_opened_without_data_and_callbacks() -> None:
+    for path in files_of("lightning_app.artifact"):
+        names = {name for name in imports(path) if package_of(name) != "lightning_app"}
+        assert {package_of(name) for name in names} <= {"modules"}, path
+        inner = tuple(f"lightning_app.{c}" for c in COMMANDS if c != "artifact")
+        assert not any(name.startswith(inner) for name in imports(path)), path
 
 
 def test_only_the_command_line_imports_the_other_packages() -> None:

@@ -1,0 +1,50 @@
+"""Run a folder of format `onnx`, with ONNX Runtime on the CPU."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightning_app.artifact.manifest import Manifest
+from lightning_app.artifact.text_encoder import Batch
+from lightning_app.errors import InputError
+
+_ERRORS_ONLY = 3
+
+
+class ONNXNetwork:
+    """A session of ONNX Runtime.
+
+    Args:
+        session: With the manifest's inputs, and logits as its one output.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __call__(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Logits ``[batch, num_labels]``."""
+        (logits,) = self._session.run(None, batch)
+        return logits  # type: ignore[no-any-return]
+
+
+def open_network(folder: Path, manifest: Manifest, threads: int | None) -> ONNXNetwork:
+    """Open a session; the file names no library of operators, and none is registered."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
+    options.inter_op_num_threads = 1
+    file = folder / "model.onnx"
+    try:
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the library raises many kinds
+        raise InputError(
+            f"Expected an ONNX model in {str(file)!r}, but: {' '.join(str(error).split())[:200]}."
+        ) from error
+    return ONNXNetwork(session)
