@@ -11,6 +11,7 @@ from callbacks.magnitude_pruning import MagnitudePruning
 from callbacks.movement_pruning import MovementPruning
 from callbacks.operator_surgery import OperatorSurgery
 from callbacks.prediction_writer import PredictionWriter
+from callbacks.quantization_aware_training import QuantizationAwareTraining
 from callbacks.random_state import RandomState
 from callbacks.run_checkpoint import RunCheckpoint
 from callbacks.run_summary import RunSummary
@@ -33,6 +34,7 @@ __all__ = [
     "MovementPruning",
     "OperatorSurgery",
     "PredictionWriter",
+    "QuantizationAwareTraining",
     "RandomState",
     "RunCheckpoint",
     "RunSummary",

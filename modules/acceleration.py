@@ -6,6 +6,7 @@ from torch.utils.hooks import RemovableHandle
 
 from modules.attention import register_attention
 from modules.dropout import use_fast_dropout
+from modules.fake_quantization import without_fake_quantization
 from modules.first_token import compute_first_token_only
 
 if TYPE_CHECKING:
@@ -25,4 +26,6 @@ def accelerate(network: "PreTrainedModel") -> RemovableHandle | None:
         network.set_attn_implementation(name)
     except ValueError:  # a family with attention of its own keeps it
         network.set_attn_implementation("eager")
-    return compute_first_token_only(network)
+    # It compares logits with and without: a value that rounds the other way is a whole step apart.
+    with without_fake_quantization(network):
+        return compute_first_token_only(network)

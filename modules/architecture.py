@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lightning_app.errors import InputError
 from lightning_app.pretrained import network_from_config
+from modules.fake_quantization import apply_quantization
 from modules.families import layer_parts, layout_for
 from modules.operators import RELU, Operators, apply_operators
+from modules.quantization import Quantization
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 
 # A record is of the oldest version that can say what it says, so that older Glints read it.
 _VERSION_OF_CONFIGURATION = 1
 _VERSION_OF_LAYERS = 2
+_VERSION_OF_OPERATORS = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class ArchitectureRecord:
             heads and the largest width. None where ``config`` says it all.
         operators: Operators that no configuration names: those being annealed, and affines in
             place of LayerNorms. None where ``config`` says it all.
+        quantization: What is fake-quantized, and how; None for nothing. The weights themselves
+            are not rounded: plain `transformers` opens them, and computes without it.
     """
 
     base_model: str
@@ -53,6 +58,7 @@ class ArchitectureRecord:
     history: list[dict[str, Any]] = field(default_factory=list)
     layers: tuple[LayerShape, ...] | None = None
     operators: Operators | None = None
+    quantization: Quantization | None = None
 
     @property
     def layout(self) -> Literal["hf_uniform", "free"]:
@@ -95,6 +101,10 @@ class ArchitectureRecord:
         left = None if operators == Operators() else operators
         return replace(self, config=config, operators=left)
 
+    def with_quantization(self, quantization: Quantization | None) -> "ArchitectureRecord":
+        """The record of a network with this fake quantization."""
+        return replace(self, quantization=quantization)
+
     def build(self) -> "PreTrainedModel":
         """The network, with random weights."""
         network = network_from_config(self.config)
@@ -103,6 +113,8 @@ class ArchitectureRecord:
                 parts.resize(shape.heads, shape.intermediate_size)
         if self.operators is not None:
             apply_operators(network, self.operators)
+        if self.quantization is not None:
+            apply_quantization(network, self.quantization)
         return network
 
     def as_plain(self) -> dict[str, Any]:
@@ -117,7 +129,9 @@ class ArchitectureRecord:
             layers = [{**asdict(shape), "heads": list(shape.heads)} for shape in self.layers]
             plain |= {"version": _VERSION_OF_LAYERS, "layers": layers}
         if self.operators is not None:
-            plain |= {"version": RECORD_VERSION, "operators": self.operators.as_plain()}
+            plain |= {"version": _VERSION_OF_OPERATORS, "operators": self.operators.as_plain()}
+        if self.quantization is not None:
+            plain |= {"version": RECORD_VERSION, "quantization": self.quantization.as_plain()}
         return plain
 
     @classmethod
@@ -138,4 +152,8 @@ class ArchitectureRecord:
         operators = plain.get("operators")
         if operators is not None:
             operators = Operators.from_plain(operators)
-        return cls(plain["base_model"], plain["config"], plain["history"], layers, operators)
+        quantization = plain.get("quantization")
+        if quantization is not None:
+            quantization = Quantization.from_plain(quantization)
+        base_model, config, history = (plain[key] for key in ("base_model", "config", "history"))
+        return cls(base_model, config, history, layers, operators, quantization)

@@ -12,6 +12,7 @@ from lightning_app.pretrained import config_from_plain, is_checkpoint, load_conf
 from lightning_app.task import Task
 from modules.architecture import ArchitectureRecord
 from modules.base_model import set_dropout
+from modules.fake_quantization import apply_quantization
 from modules.student_network import cut_student, fresh_student
 from modules.student_structure import StudentStructure
 
@@ -50,15 +51,23 @@ def starting_network(
         search: Finds so many layers of a network, for a structure that wants it.
     """
     if structure is not None and structure.weights == "fresh":
-        record = fresh_student(_record(name, task, dropout), structure)
+        base = _record(name, task, dropout).with_quantization(None)
+        record = fresh_student(base, structure)
         return StartingNetwork(record.build(), record)
     find = _of_checkpoint if is_checkpoint(name) else _of_pretrained
     start = find(name, task, dropout)
     if structure is None:
         return start
+    start = _without_quantization(start)
     if structure.wants_search:
         structure = structure.with_layers(_search(start.network, structure, search))
     return StartingNetwork(*cut_student(start.network, start.architecture, structure))
+
+
+def _without_quantization(start: StartingNetwork) -> StartingNetwork:
+    """A student is another network: what was quantized in its teacher says nothing about it."""
+    apply_quantization(start.network, None)
+    return replace(start, architecture=start.architecture.with_quantization(None))
 
 
 def _search(

@@ -9,6 +9,7 @@ from torch import nn
 
 from lightning_app.errors import InputError
 from modules.architecture import LayerShape
+from modules.fake_quantization import without_fake_quantization
 from modules.families import LayerParts, layer_parts, layout_of
 
 if TYPE_CHECKING:
@@ -194,11 +195,16 @@ def _dependency_graph(parts: LayerParts) -> Any:
 
 @contextmanager
 def _traceable(layer: nn.Module) -> Iterator[None]:
-    """With a gradient for each parameter, which the trace follows, and without dropout."""
+    """With a gradient for each parameter, which the trace follows; no dropout, no rounding."""
     wanted = {name: parameter.requires_grad for name, parameter in layer.named_parameters()}
     layer.requires_grad_(True)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(layer):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            evaluation_mode(layer),
+            without_fake_quantization(layer),
+        ):
             yield
     finally:
         for name, parameter in layer.named_parameters():

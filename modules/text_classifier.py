@@ -24,6 +24,7 @@ from modules.acceleration import accelerate
 from modules.answer import answer
 from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
+from modules.fake_quantization import apply_quantization, quantization_of
 from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
 from modules.network_inputs import network_inputs
@@ -31,6 +32,7 @@ from modules.norm_constants import norm_constants
 from modules.objective import Objective
 from modules.operators import LayerConstants, Operators, apply_operators
 from modules.parameter_groups import parameter_groups
+from modules.quantization import Quantization
 from modules.reinitialization import reinitialize_top_layers
 from modules.starting_network import starting_network
 from modules.structure import keep_layers, layer_shapes, remove_heads_and_neurons
@@ -193,6 +195,9 @@ class TextClassifier(LightningModule):
         if self.architecture.operators is not None:
             operators = self.architecture.operators.of_layers(layers)
             self.architecture = self.architecture.with_operators(operators)
+        # By the names that the layers have now.
+        quantization = quantization_of(self.network)
+        self.architecture = self.architecture.with_quantization(quantization)
         self._record_structure("keep_layers", layers=list(layers), **details)
 
     def set_operators(self, operators: Operators) -> None:
@@ -207,6 +212,16 @@ class TextClassifier(LightningModule):
         if operators.affine_norm is not None and (before is None or before.affine_norm is None):
             self._accelerate_again()  # the shortcut may have been a hook on a LayerNorm
         self.architecture = self.architecture.with_operators(operators)
+
+    def set_quantization(self, quantization: Quantization) -> None:
+        """Compute with these modules fake-quantized; the record follows.
+
+        Parameters, names and hooks stay: it may be called at any time.
+        """
+        assert self.network is not None, "configure_model comes first"
+        assert self.architecture is not None
+        apply_quantization(self.network, quantization)
+        self.architecture = self.architecture.with_quantization(quantization)
 
     def add_companion(self, name: str, module: Module, learning_rate: float) -> None:
         """Let a module train along that a term of the objective needs and the network has not.

@@ -13,6 +13,7 @@ from callbacks import (
     MagnitudePruning,
     MovementPruning,
     OperatorSurgery,
+    QuantizationAwareTraining,
     SecondOrderPruning,
     SparsitySchedule,
     StructuredPruning,
@@ -25,6 +26,8 @@ ANNEALED: dict[str, Any] = {"start": 3, "end": 12, "unit": "steps"}
 ALL_TERMS: dict[str, Any] = dict.fromkeys(
     ("soft_targets", "hidden_states", "attentions", "relations", "embeddings"), 1.0
 )
+QUANTIZED: dict[str, Any] = {"start": 3, "unit": "steps"}
+OBSERVED: dict[str, Any] = {**QUANTIZED, "scheme": "static", "freeze": 12}
 ONE_SHOT = SparsitySchedule(shape="one_shot", start=3, unit="steps")
 
 
@@ -81,10 +84,23 @@ CASES = (
         "distillation_adaptive",
         lambda: Distillation(hidden_states=1.0, task=0.0, layer_map="adaptive"),
     ),
+    Case("qat_dynamic", lambda: QuantizationAwareTraining(**QUANTIZED)),
+    Case("qat_static", lambda: QuantizationAwareTraining(**OBSERVED)),
+    Case(
+        "qat_static_percentile",
+        lambda: QuantizationAwareTraining(
+            **OBSERVED, observer="percentile", percentile=99, weight_bits=7
+        ),
+    ),
+    Case(
+        "qat_4_bits",
+        lambda: QuantizationAwareTraining("weight_only", weight_bits=4, group_size=5, **QUANTIZED),
+    ),
     Case("operators_both", lambda: OperatorSurgery(affine_norm=True, **ANNEALED)),
 )
 """The matrix; a new callback joins it and gets all the tests."""
 MASKING = tuple(case for case in CASES if case.sparsity is not None)
+QUANTIZING = tuple(case for case in CASES if isinstance(case.make(), QuantizationAwareTraining))
 
 _SHARES = (
     ({}, "`sparsity` to be in \\(0, 1\\), got None"),
@@ -139,6 +155,21 @@ BAD_ARGUMENTS: tuple[tuple[Callable[..., object], dict[str, Any], str], ...] = (
     (OperatorSurgery, {"start": -1.0}, "^Expected `start` to be at least 0, got -1.0"),
     (OperatorSurgery, {"unit": "days"}, "^Expected `unit` to be one of fraction, epochs, steps"),
     (OperatorSurgery, {"unit": "steps"}, "^Expected `end` with `unit: steps`, got None"),
+    (QuantizationAwareTraining, {"scheme": "int8"}, "`scheme` to be one of dynamic, static"),
+    (QuantizationAwareTraining, {"freeze": 0.5}, "`freeze` with `scheme: static`.*'dynamic'"),
+    (QuantizationAwareTraining, {"scheme": "static", "unit": "steps"}, "`unit: steps`, got None"),
+    (
+        QuantizationAwareTraining,
+        {"scheme": "static", "start": 0.5, "freeze": 0.5},
+        "`freeze` to be after `start`, got start=0.5, freeze=0.5",
+    ),
+    (QuantizationAwareTraining, {"start": -0.1}, "`start` to be at least 0, got -0.1"),
+    (QuantizationAwareTraining, {"unit": "days"}, "`unit` to be one of fraction, epochs, steps"),
+    (QuantizationAwareTraining, {"weight_bits": 9}, "`weight_bits` to be in \\[2, 8\\], got 9"),
+    (QuantizationAwareTraining, {"group_size": 1}, "`group_size` to be at least 2, got 1"),
+    (QuantizationAwareTraining, {"observer": "mean"}, "one of min_max, percentile, got 'mean'"),
+    (QuantizationAwareTraining, {"percentile": 0}, "`percentile` to be in \\(0, 100\\], got 0"),
+    (QuantizationAwareTraining, {"averaging_constant": 0}, "in \\(0, 1\\], got 0"),
     (SparsitySchedule, {"start": 0.5, "end": 0.2}, "did you mean start=0.2, end=0.5"),
     (SparsitySchedule, {"shape": "round"}, "`schedule.shape` to be one of one_shot, linear"),
     (SparsitySchedule, {"unit": "days"}, "`schedule.unit` to be one of fraction, epochs, steps"),

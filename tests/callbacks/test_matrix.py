@@ -15,7 +15,7 @@ from callbacks import Compression, RandomState
 from callbacks.weight_masking import WeightMasking
 from lightning_app.errors import InputError
 from modules import TextClassifier
-from tests.callbacks.all_callbacks import BAD_ARGUMENTS, CASES, MASKING, Case
+from tests.callbacks.all_callbacks import BAD_ARGUMENTS, CASES, MASKING, QUANTIZING, Case
 from tests.end_to_end.command import differences
 from tests.tiny_fit import quiet_trainer, reviews_data
 
@@ -147,7 +147,7 @@ def test_names_in_the_state_dict_stay(case: Case, run: Callable[..., Trainer]) -
     assert names == dense - gone
 
 
-@masking_cases
+@pytest.mark.parametrize("case", [*MASKING, *QUANTIZING], ids=lambda case: case.name)
 def test_before_its_start_it_does_nothing(case: Case, run: Callable[..., Trainer]) -> None:
     before, without = WeightsAt(3), WeightsAt(3)
     run(before, case.make())
@@ -193,6 +193,8 @@ def _states_differ(a: Trainer, b: Trainer) -> list[str]:
     found = differences(*(dict(t.lightning_module.state_dict()) for t in (a, b)))
     optimizers = [copy.deepcopy(t.optimizers[0].state_dict()) for t in (a, b)]
     found += differences(*optimizers)
+    records: list[Any] = [t.lightning_module.architecture for t in (a, b)]
+    found += differences(*(record.as_plain() for record in records))
     masks = [
         {c.state_key: c.state_dict() for c in t.callbacks if isinstance(c, WeightMasking)}  # type: ignore[attr-defined]
         for t in (a, b)

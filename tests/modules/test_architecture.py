@@ -45,8 +45,8 @@ def test_history_grows_without_changing_the_record_before(record: ArchitectureRe
 
 
 def test_a_newer_record_is_refused(record: ArchitectureRecord) -> None:
-    plain = {**record.as_plain(), "version": 4}
-    with pytest.raises(InputError, match=r"version 3 or older, got 4: .* newer Glint"):
+    plain = {**record.as_plain(), "version": 5}
+    with pytest.raises(InputError, match=r"version 4 or older, got 5: .* newer Glint"):
         ArchitectureRecord.from_plain(plain)
 
 

@@ -1,0 +1,244 @@
+"""Fake quantization, the integers that it stands for, and the ranges that observers take.
+
+Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
+Only Inference" (arXiv:1712.05877): the forward pass computes with values rounded to what integers
+can say, and the gradient goes straight through the rounding (Bengio et al. 2013,
+arXiv:1308.3432) and stops where a value was clipped. In float32 the numerics are torchao's, bit
+for bit: signed integers from ``-2**(bits - 1)`` to ``2**(bits - 1) - 1``, weights symmetric about
+zero, activations with a zero point.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
+
+
+def integer_range(bits: int) -> tuple[int, int]:
+    """Smallest and largest signed integer of so many bits.
+
+    Raises:
+        ValueError: If ``bits`` is not in [2, 8].
+    """
+    if not 2 <= bits <= 8:
+        raise ValueError(f"Expected `bits` to be in [2, 8], got {bits}.")
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def fake_quantize_weight(weight: Tensor, bits: int = 8, group_size: int | None = None) -> Tensor:
+    """Round each row, or each group of neighbours in a row, to its own symmetric grid.
+
+    Zeros stay zero. Equals :func:`dequantize_weight` of :func:`quantize_weight`, bit for bit.
+
+    Args:
+        weight: ``[..., columns]``; a scale is of one row, or of one group.
+        bits: Of the integers, in [2, 8].
+        group_size: Columns with a scale of their own; the last group may be smaller. None is all.
+
+    Returns:
+        The shape and dtype of ``weight``, with gradients straight through.
+    """
+    groups = _in_groups(weight, group_size)
+    scales = _symmetric_scales(groups, bits)
+    smallest, largest = integer_range(bits)
+    fake: Tensor = _FakeQuantize.apply(groups, scales, smallest, largest)  # type: ignore[no-untyped-call]
+    return _out_of_groups(fake, weight.shape[-1])
+
+
+def quantize_weight(
+    weight: Tensor, bits: int = 8, group_size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """The integers and scales of :func:`fake_quantize_weight`, for export.
+
+    Args:
+        weight: ``[rows, columns]``.
+        bits: Of the integers, in [2, 8].
+        group_size: Columns with a scale of their own; None is all.
+
+    Returns:
+        int8 ``[rows, columns]`` and float32 ``[rows, groups]``: a weight is integer times scale.
+    """
+    groups = _in_groups(weight.detach(), group_size)
+    scales = _symmetric_scales(groups, bits)
+    integers = (_at_least_float32(groups) * (1.0 / scales)).round_().clamp_(*integer_range(bits))
+    return _out_of_groups(integers, weight.shape[-1]).to(torch.int8), scales.squeeze(-1)
+
+
+def dequantize_weight(integers: Tensor, scales: Tensor, group_size: int | None = None) -> Tensor:
+    """Weights of integers.
+
+    Args:
+        integers: ``[rows, columns]``.
+        scales: ``[rows, groups]``.
+        group_size: As it was for :func:`quantize_weight`.
+
+    Returns:
+        ``[rows, columns]`` in the dtype of ``scales``.
+    """
+    groups = _in_groups(integers.to(scales.dtype), group_size)
+    return _out_of_groups(groups * scales.unsqueeze(-1), integers.shape[-1])
+
+
+def asymmetric_parameters(minimum: Tensor, maximum: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """Scale and zero point of a grid over a range, widened to hold zero, which it says exactly.
+
+    Args:
+        minimum: Any shape.
+        maximum: The same shape.
+        bits: Of the integers, in [2, 8].
+
+    Returns:
+        Scales (float32 at least) and zero points (int32), in that shape: a value is
+        ``(integer - zero_point) * scale``.
+    """
+    smallest, largest = integer_range(bits)
+    low = _at_least_float32(minimum).clamp(max=0.0)
+    high = _at_least_float32(maximum).clamp(min=0.0)
+    scales = ((high - low) / (largest - smallest)).clamp(min=_tiny(low))
+    zero_points = (smallest - (low / scales).round()).clamp(smallest, largest)
+    return scales, zero_points.to(torch.int32)
+
+
+def fake_quantize_tokens(hidden: Tensor, bits: int = 8) -> Tensor:
+    """Round each token to the grid over its own range, as a runtime with dynamic scales does.
+
+    Args:
+        hidden: ``[..., features]``.
+        bits: Of the integers, in [2, 8].
+
+    Returns:
+        The shape and dtype of ``hidden``, with gradients straight through.
+    """
+    smallest, largest = integer_range(bits)
+    wide = _at_least_float32(hidden.detach())
+    scales, zero_points = asymmetric_parameters(*torch.aminmax(wide, dim=-1, keepdim=True), bits)
+    below, above = (bound - zero_points.to(scales.dtype) for bound in (smallest, largest))
+    fake: Tensor = _FakeQuantize.apply(hidden, scales, below, above)  # type: ignore[no-untyped-call]
+    return fake
+
+
+def fake_quantize_tensor(hidden: Tensor, scale: float, zero_point: int, bits: int = 8) -> Tensor:
+    """Round to one fixed grid, as a runtime with static scales does.
+
+    Args:
+        hidden: Any shape.
+        scale: Of :func:`asymmetric_parameters`.
+        zero_point: Of :func:`asymmetric_parameters`.
+        bits: Of the integers, in [2, 8].
+
+    Returns:
+        The shape and dtype of ``hidden``; gradients go straight through, but not where it is
+        clipped.
+    """
+    smallest, largest = integer_range(bits)
+    fake: Tensor = _FakeQuantize.apply(  # type: ignore[no-untyped-call]
+        hidden, scale, smallest - zero_point, largest - zero_point
+    )
+    return fake
+
+
+def min_max_range(values: Tensor) -> Tensor:
+    """``[2]``, float32: the smallest and the largest value."""
+    return torch.stack(torch.aminmax(values.detach())).float()
+
+
+def percentile_range(values: Tensor, percentile: float) -> Tensor:
+    """The range that is left without the outermost values, half of them at each side.
+
+    Args:
+        values: Any shape.
+        percentile: Share of the values within, in per cent, in (0, 100]; 100 is all.
+
+    Returns:
+        ``[2]``, float32: two of the values, without interpolation.
+
+    Raises:
+        ValueError: If the percentile is not in (0, 100].
+    """
+    if not 0 < percentile <= 100:
+        raise ValueError(f"Expected `percentile` to be in (0, 100], got {percentile}.")
+    flat = values.detach().flatten()
+    outside = int(flat.numel() * (100 - percentile) / 200)
+    if outside == 0:
+        return min_max_range(flat)
+    ends = (flat.topk(outside + 1, largest=largest).values[-1] for largest in (False, True))
+    return torch.stack(list(ends)).float()
+
+
+def moving_average(average: Tensor, new: Tensor, constant: float, count: int) -> Tensor:
+    """``average`` moved towards ``new``: by ``1 / count`` at first, by ``constant`` later.
+
+    It is the mean of all while there are fewer than ``1 / constant``, so that the first batch does
+    not count for more than others, and an exponential average afterwards.
+
+    Args:
+        average: Of what came before; not read when ``count`` is 1.
+        new: The same shape.
+        constant: In (0, 1].
+        count: How many there are with ``new``, from 1.
+    """
+    if count == 1:
+        return new
+    return average + max(constant, 1 / count) * (new - average)
+
+
+class _FakeQuantize(torch.autograd.Function):
+    """``clamp(round(values / scale), smallest, largest) * scale``.
+
+    With the zero point in the bounds in place of added and taken away again: the same bits, and
+    two passes over memory fewer.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: Tensor,
+        scale: Tensor | float,
+        smallest: Tensor | float,
+        largest: Tensor | float,
+    ) -> Tensor:
+        steps = (_at_least_float32(values) * (1.0 / scale)).round_()
+        clipped = torch.clamp(steps, smallest, largest)  # type: ignore[arg-type]  # both of a kind
+        ctx.save_for_backward(steps != clipped)
+        return clipped.mul_(scale).to(values.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (outside,) = ctx.saved_tensors
+        return grad.masked_fill(outside, 0.0), None, None, None
+
+
+def _symmetric_scales(groups: Tensor, bits: int) -> Tensor:
+    """``[..., groups, 1]`` of ``[..., groups, group]``."""
+    smallest, largest = integer_range(bits)
+    low, high = torch.aminmax(_at_least_float32(groups.detach()), dim=-1, keepdim=True)
+    return (torch.maximum(-low, high) / ((largest - smallest) / 2)).clamp(min=_tiny(low))
+
+
+def _in_groups(weight: Tensor, group_size: int | None) -> Tensor:
+    """``[..., groups, group]``, filled up with zeros, which change no symmetric scale."""
+    columns = weight.shape[-1]
+    size = columns if group_size is None else group_size
+    if size < 1:
+        raise ValueError(f"Expected `group_size` to be at least 1, got {size}.")
+    if columns % size:
+        weight = pad(weight, (0, -columns % size))
+    return weight.reshape(*weight.shape[:-1], -(-columns // size), size)
+
+
+def _out_of_groups(groups: Tensor, columns: int) -> Tensor:
+    flat = groups.flatten(-2)
+    return flat if flat.shape[-1] == columns else flat[..., :columns]
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    """bfloat16 cannot say a scale to the precision that a runtime has."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _tiny(tensor: Tensor) -> float:
+    """What a scale of nothing but zeros is, so that nothing is divided by zero."""
+    return torch.finfo(tensor.dtype).smallest_normal
