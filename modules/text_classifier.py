@@ -1,15 +1,13 @@
-"""The LightningModule: any sequence classification encoder, its structure and its objective."""
+"""The LightningModule: a sequence classification encoder on a task, and its objective."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.utilities import GradClipAlgorithmType, rank_zero_info
 from torch import Tensor
 from torch.nn import Module, ModuleDict
-from torch.utils.hooks import RemovableHandle
 
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
@@ -20,22 +18,17 @@ from lightning_app.pretrained import (
     tokenizer_from_files,
 )
 from lightning_app.task import Task, check_task_matches
-from modules.acceleration import accelerate
 from modules.answer import answer
 from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
-from modules.fake_quantization import apply_quantization, quantization_of
 from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
 from modules.network_inputs import network_inputs
-from modules.norm_constants import norm_constants
 from modules.objective import Objective
-from modules.operators import LayerConstants, Operators, apply_operators
 from modules.parameter_groups import parameter_groups
-from modules.quantization import Quantization
+from modules.recorded_network import RecordedNetwork
 from modules.reinitialization import reinitialize_top_layers
 from modules.starting_network import starting_network
-from modules.structure import keep_layers, layer_shapes, remove_heads_and_neurons
 from modules.student_structure import StudentStructure
 from modules.weight_averages import complete_averages
 
@@ -46,7 +39,7 @@ LAYER_SEARCH_ROWS, LAYER_SEARCH_BATCH_SIZE = 512, 32
 FUSED_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
-class TextClassifier(LightningModule):
+class TextClassifier(RecordedNetwork):
     """Fine-tunes an `AutoModelForSequenceClassification` on the data module's task.
 
     The network is built when the data module is known (`configure_model`), or from the
@@ -101,9 +94,7 @@ class TextClassifier(LightningModule):
         self.reinit_layers = reinit_layers
         self.hidden_dropout = hidden_dropout
         self.attention_dropout = attention_dropout
-        self.network: PreTrainedModel | None = None
         self.task: Task | None = None
-        self.architecture: ArchitectureRecord | None = None
         self.objective = Objective()
         self.objective.add("task", self._task_loss)
         self.last_losses: dict[str, Tensor] = {}
@@ -111,7 +102,6 @@ class TextClassifier(LightningModule):
         self.companions: ModuleDict | None = None  # an empty one would be a line of the summary
         self._companion_rates: dict[str, float] = {}
         self.validation_metrics: list[TaskMetrics] = []
-        self._first_token_only: RemovableHandle | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._tokenizer_files: dict[str, str] | None = None
 
@@ -134,9 +124,7 @@ class TextClassifier(LightningModule):
         self._tokenizer_files = dict(checkpoint["tokenizer"])
         self._tokenizer = None
         if self.network is None or record != self.architecture:
-            self.network = record.build().train()
-            self._first_token_only = accelerate(self.network)
-        self.architecture = record
+            self.set_network(record.build(), record)
 
     def build(self, task: Task) -> None:
         """Make the network to train, with a new head for ``task`` where it has none."""
@@ -146,13 +134,11 @@ class TextClassifier(LightningModule):
         }
         search = None if self._trainer is None else self._search_layers
         start = starting_network(self.model_name_or_path, task, changes, self.structure, search)
-        self.network, self.architecture = start.network, start.architecture
+        record = start.architecture
         if self.reinit_layers:
-            reinitialize_top_layers(self.network, self.reinit_layers)
-            self.architecture = self.architecture.with_operation(
-                "reinitialize", num_layers=self.reinit_layers
-            )
-        self._first_token_only = accelerate(self.network.train())
+            reinitialize_top_layers(start.network, self.reinit_layers)
+            record = record.with_operation("reinitialize", num_layers=self.reinit_layers)
+        self.set_network(start.network, record)
         self.task = task
 
     def _search_layers(self, network: "PreTrainedModel", wanted: int) -> list[int]:
@@ -164,64 +150,6 @@ class TextClassifier(LightningModule):
         chosen: list[int] = self.trainer.strategy.broadcast(layers)
         rank_zero_info(f"The search on {LAYER_SEARCH_ROWS} training rows keeps layers {chosen}.")
         return chosen
-
-    def prune_structure(
-        self, heads: list[list[int]], neurons: list[list[int]], **details: Any
-    ) -> None:
-        """Remove attention heads and FFN neurons for good; the record follows.
-
-        The weights that change are new `Parameter` objects: an optimizer must be made after it.
-
-        Args:
-            heads: For each layer the heads to remove, by their present position.
-            neurons: For each layer the FFN neurons to remove, by their present position.
-            **details: Plain values for the record's history.
-        """
-        assert self.network is not None, "configure_model comes first"
-        remove_heads_and_neurons(self.network, heads, neurons)
-        self._record_structure("prune_structure", **details)
-
-    def keep_layers(self, layers: list[int], **details: Any) -> None:
-        """Keep these encoder layers, by present position, and drop the others; the record follows.
-
-        Args:
-            layers: Ascending positions.
-            **details: Plain values for the record's history.
-        """
-        assert self.network is not None, "configure_model comes first"
-        keep_layers(self.network, layers)
-        self._accelerate_again()  # another layer is the last one
-        assert self.architecture is not None
-        if self.architecture.operators is not None:
-            operators = self.architecture.operators.of_layers(layers)
-            self.architecture = self.architecture.with_operators(operators)
-        # By the names that the layers have now.
-        quantization = quantization_of(self.network)
-        self.architecture = self.architecture.with_quantization(quantization)
-        self._record_structure("keep_layers", layers=list(layers), **details)
-
-    def set_operators(self, operators: Operators) -> None:
-        """Bring activations and norms of the encoder layers into this state; the record follows.
-
-        Parameters and names stay: an optimizer may be made before or after it.
-        """
-        assert self.network is not None, "configure_model comes first"
-        assert self.architecture is not None
-        before = self.architecture.operators
-        apply_operators(self.network, operators)
-        if operators.affine_norm is not None and (before is None or before.affine_norm is None):
-            self._accelerate_again()  # the shortcut may have been a hook on a LayerNorm
-        self.architecture = self.architecture.with_operators(operators)
-
-    def set_quantization(self, quantization: Quantization) -> None:
-        """Compute with these modules fake-quantized; the record follows.
-
-        Parameters, names and hooks stay: it may be called at any time.
-        """
-        assert self.network is not None, "configure_model comes first"
-        assert self.architecture is not None
-        apply_quantization(self.network, quantization)
-        self.architecture = self.architecture.with_quantization(quantization)
 
     def add_companion(self, name: str, module: Module, learning_rate: float) -> None:
         """Let a module train along that a term of the objective needs and the network has not.
@@ -237,28 +165,6 @@ class TextClassifier(LightningModule):
     def companion(self, name: str) -> Module | None:
         """A module that trains along, or None if there is none of that name."""
         return self.companions[name] if self.companions and name in self.companions else None
-
-    def measure_norms(self, batches: Iterable[Mapping[str, Any]]) -> tuple[LayerConstants, ...]:
-        """Constants for affines in place of the LayerNorms; see `modules.norm_constants`."""
-        assert self.network is not None, "configure_model comes first"
-        self._compute_what_terms_read()
-        return norm_constants(self.network, map(network_inputs, batches))
-
-    def _accelerate_again(self) -> None:
-        assert self.network is not None
-        if self._first_token_only is not None:
-            self._first_token_only.remove()
-        self._first_token_only = accelerate(self.network)
-
-    def _compute_what_terms_read(self) -> None:
-        if self.objective.network_options and self._first_token_only is not None:
-            self._first_token_only.remove()  # a term reads more than the logits
-
-    def _record_structure(self, operation: str, **details: Any) -> None:
-        assert self.network is not None
-        assert self.architecture is not None
-        record = self.architecture.with_shapes(layer_shapes(self.network))
-        self.architecture = record.with_operation(operation, **details)
 
     def configure_model(self) -> None:
         """Build the network if nothing has yet; safe to call again."""
@@ -292,7 +198,7 @@ class TextClassifier(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The objective's value; each term is kept for the log."""
-        self._compute_what_terms_read()
+        self._compute_all_tokens_if_read()
         outputs = self(**network_inputs(batch), **self.objective.network_options)
         terms = self.objective(batch, outputs)
         loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
@@ -301,6 +207,10 @@ class TextClassifier(LightningModule):
         # For the progress bar; `callbacks.TrainingLog` writes to the logger.
         self.log("train/loss", loss.detach(), prog_bar=True, logger=False, batch_size=1)
         return loss
+
+    def _reads_all_tokens(self) -> bool:
+        """A term may read more than the logits."""
+        return bool(self.objective.network_options)
 
     def on_after_backward(self) -> None:
         """Let go of the graph."""
