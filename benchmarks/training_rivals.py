@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,7 +46,15 @@ def network() -> Any:
     return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).train()
 
 
-def plain(task: str, dataset: str, turn: Turn) -> None:
+def task_loss(model: Any, batch: Any) -> torch.Tensor:
+    """As `transformers` computes it."""
+    loss: torch.Tensor = model(**batch).loss
+    return loss
+
+
+def plain(
+    task: str, dataset: str, turn: Turn, loss: Callable[[Any, Any], torch.Tensor] = task_loss
+) -> None:
     """The loop of the Hugging Face course, chapter 3.4."""
     model = network()
     collate = DataCollatorWithPadding(load_tokenizer("embedded"))
@@ -58,7 +67,7 @@ def plain(task: str, dataset: str, turn: Turn) -> None:
         for batch in loader:
             if not turn.step(int(batch["attention_mask"].sum())):
                 return
-            model(**batch).loss.backward()
+            loss(model, batch).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
@@ -120,6 +129,7 @@ def glint(
     precision: str | None = None,
     more: tuple[Any, ...] = (),
     rows: int | None = None,
+    layers: int | None = None,
 ) -> None:
     """`glint fit` with the precision, callbacks and logger that it has by default, and `more`."""
     import lightning.pytorch as pl
@@ -143,6 +153,7 @@ def glint(
         ValidationPictures,
     )
     from modules import TextClassifier
+    from modules.student_structure import StudentStructure
 
     folder = tempfile.mkdtemp()
     pl.seed_everything(0)
@@ -161,7 +172,11 @@ def glint(
         limit_val_batches=0,
         use_distributed_sampler=False,
     ).fit(
-        TextClassifier("embedded", learning_rate=LEARNING_RATE),
+        TextClassifier(
+            "embedded",
+            learning_rate=LEARNING_RATE,
+            structure=None if layers is None else StudentStructure(num_layers=layers),
+        ),
         GLUEDataModule(
             task, dataset=dataset, train_batch_size=BATCH_SIZE[task], max_train_rows=rows
         ),
