@@ -16,7 +16,7 @@ def quantization_summary(result: QuantizationResult) -> str:
         f"{result.task}: val/score {before:.4f} in float32, {after:.4f} quantized"
         f" ({_points(after - before)})",
         f"{_scheme(result)}: {result.num_quantized} modules quantized, {result.num_left} left in"
-        f" float32 for the score; weights {result.weight_bytes / 1e6:,.1f} MB"
+        f" float32 by `max_drop`; weights {result.weight_bytes / 1e6:,.1f} MB"
         f" ({result.float32_bytes / 1e6:,.1f} MB in float32); {result.seconds:.0f} s",
     ]
     if result.search is not None:
