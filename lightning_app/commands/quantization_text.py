@@ -13,7 +13,7 @@ def quantization_summary(result: QuantizationResult) -> str:
     """Scores before and after, what is quantized, the size, the time, and what was left out."""
     before, after = result.before.score, result.after.score
     lines = [
-        f"{result.task}: val/score {before:.4f} in float32, {after:.4f} quantized"
+        f"{result.task}: val/score {before:.4f} before, {after:.4f} quantized"
         f" ({_points(after - before)})",
         f"{_scheme(result)}: {result.num_quantized} modules quantized, {result.num_left} left in"
         f" float32 by `max_drop`; weights {result.weight_bytes / 1e6:,.1f} MB"
