@@ -203,19 +203,22 @@ class TextDataModule(LightningDataModule, ABC):
         """One loader a split that is predicted."""
         return [self._eval_loader(self._tokenized[split]) for split in self.predict_splits]
 
-    def calibration_loader(self, num_rows: int, batch_size: int, seed: int = 0) -> BatchLoader:
+    def calibration_loader(
+        self, num_rows: int, batch_size: int, seed: int = 0, skip: int = 0
+    ) -> BatchLoader:
         """Labelled training rows, the same on every process and in every call.
 
         Args:
             num_rows: Rows, at most all that are trained on; a random choice without replacement.
             batch_size: Rows a batch, those of similar length together.
             seed: Of the choice.
+            skip: Leave out the rows that a call for so many with the same seed chooses.
 
         Raises:
             InputError: With `data.streaming: true`, where no training row is at hand.
         """
-        self._check_not_streaming("a callback that calibrates on training rows")
-        chosen = _random_part(self._train_rows(), num_rows, seed)
+        self._check_not_streaming("calibration on training rows")
+        chosen = _random_part(self._train_rows(), num_rows, seed, skip)
         return self._loader(chosen, EvalBatchSampler(chosen.lengths, batch_size))
 
     def every_training_row(self) -> TokenizedRows:
@@ -511,7 +514,7 @@ class TextDataModule(LightningDataModule, ABC):
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
 
-def _random_part(rows: TokenizedRows, num_rows: int, seed: int) -> TokenizedRows:
+def _random_part(rows: TokenizedRows, num_rows: int, seed: int, skip: int = 0) -> TokenizedRows:
     among = np.arange(len(rows), dtype=np.int32) if rows.rows is None else rows.rows
-    order = np.random.default_rng(seed).permutation(len(among))[:num_rows]
+    order = np.random.default_rng(seed).permutation(len(among))[skip : skip + num_rows]
     return TokenizedRows(rows.table, among[np.sort(order)])

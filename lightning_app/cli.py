@@ -30,6 +30,11 @@ from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.checkpoint_io import AtomicCheckpointIO
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
+from lightning_app.commands.quantization_files import write_quantization_files
+from lightning_app.commands.quantization_text import export_command, quantization_summary
+from lightning_app.commands.quantize import Quantize
+from lightning_app.commands.quantized_checkpoint import FILE as QUANTIZED
+from lightning_app.commands.quantized_checkpoint import check_target, write_checkpoint
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_files import prepare_folder, write_files
 from lightning_app.commands.sensitivity_text import next_commands, summary
@@ -46,6 +51,9 @@ from modules import TextClassifier
 RUN_VERSION = "GLINT_RUN_VERSION"
 """Environment variable by which the first process tells the others the number of the run."""
 
+ON_ONE_DEVICE = ("sensitivity", "quantize")
+"""Commands that are methods of `CommandTrainer`, whatever the run was trained on."""
+
 TRAINER_DEFAULTS = {
     "max_epochs": 3,
     "log_every_n_steps": 20,
@@ -57,8 +65,8 @@ class GlintCLI(LightningCLI):
     """The command line of a LightningModule and a LightningDataModule, for one command.
 
     Args:
-        command: ``fit``, ``validate``, ``test``, ``predict`` or ``sensitivity``; only its parser is
-            built, which makes `--help` four times as fast.
+        command: ``fit``, ``validate``, ``test``, ``predict``, ``sensitivity`` or ``quantize``; only
+            its parser is built, which makes `--help` four times as fast.
     """
 
     def __init__(self, command: str) -> None:
@@ -83,7 +91,7 @@ class GlintCLI(LightningCLI):
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """The one command that was asked for."""
-        own = {"sensitivity": {"model", "datamodule", "options"}}
+        own = {command: {"model", "datamodule", "options"} for command in ON_ONE_DEVICE}
         return {self.command: {**LightningCLI.subcommands(), **own}[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -111,6 +119,8 @@ class GlintCLI(LightningCLI):
             )
         if self.command == "sensitivity":
             parser.add_class_arguments(Sensitivity, "sensitivity")
+        if self.command == "quantize":
+            parser.add_class_arguments(Quantize, "quantize")
 
     def _parse_ckpt_path(self) -> None:
         """Options are the YAML's and the command line's, never the checkpoint's."""
@@ -134,7 +144,7 @@ class GlintCLI(LightningCLI):
             self._choose_precision(config.trainer)
         if self.command == "fit" and not config.trainer.fast_dev_run:
             self._claim_run_folder = partial(self._run_folder, root, name, wanted)
-        if self.command == "sensitivity":
+        if self.command in ON_ONE_DEVICE:
             _set_one_device(config.trainer)
 
     def _choose_precision(self, trainer: Any) -> None:
@@ -223,6 +233,26 @@ class GlintCLI(LightningCLI):
         configs = [str(path) for path in self._get(self.config, "config") or ()]
         for command in next_commands(result, configs, str(self.checkpoint), files["plan.yaml"]):
             sys.stdout.write(f"next: {command}\n")
+
+    def quantize(self, **kwargs: Any) -> None:
+        """Quantize the checkpoint; write another one, and say what came out and what is next."""
+        if self.checkpoint is None:
+            raise InputError(
+                "Expected `--ckpt_path` to quantize, got None: a checkpoint of `glint fit`, `last`"
+                " or `best`."
+            )
+        options: Quantize = self._get(self.config_init, "quantize")
+        target = Path(options.output or self.checkpoint.with_name(QUANTIZED))
+        check_target(target, self.checkpoint, options.overwrite)
+        result = self.trainer.quantize(**kwargs, options=options)  # type: ignore[attr-defined]
+        assert self.model.architecture is not None
+        write_checkpoint(self.checkpoint, self.model.architecture, target)
+        files = write_quantization_files(result, target, str(self.checkpoint))
+        written = ", ".join(map(str, (target, *files)))
+        sys.stdout.write(
+            f"\n{quantization_summary(result)}\nwritten: {written}\n"
+            f"next: {export_command(target)}\n"
+        )
 
     def after_fit(self) -> None:
         """Say what came out and what to do next."""

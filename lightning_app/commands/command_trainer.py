@@ -1,11 +1,13 @@
 """The Trainer, with methods for the commands of Glint that need a model, data and a device."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from datamodules import TextDataModule
+from lightning_app.commands.quantization_result import QuantizationResult
+from lightning_app.commands.quantize import Quantize
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_result import SensitivityResult
 from lightning_app.errors import InputError
@@ -37,6 +39,51 @@ class CommandTrainer(Trainer):
             ckpt_path: Checkpoint of `glint fit`.
             weights_only: Checkpoints of Glint always hold plain values only.
         """
+        classifier, data = self._checked(model, datamodule, "sensitivity")
+        self._open(classifier, data, ckpt_path)
+        with self._products():
+            return options.measure(
+                classifier,
+                data,
+                precision=self.precision_plugin.forward_context,
+                show_progress=self.progress_bar_callback is not None,
+            )
+
+    def quantize_model(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        options: Quantize,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> QuantizationResult:
+        """Round weights and activations to integers, without training; the model follows.
+
+        Args:
+            model: A `TextClassifier`.
+            datamodule: Of its task.
+            options: How.
+            ckpt_path: Checkpoint of `glint fit`.
+            weights_only: Checkpoints of Glint always hold plain values only.
+        """
+        classifier, data = self._checked(model, datamodule, "quantize")
+        self._open(classifier, data, ckpt_path)
+        with self._products():
+            return options.quantize(
+                classifier,
+                data,
+                precision=self.precision_plugin.forward_context,
+                show_progress=self.progress_bar_callback is not None,
+            )
+
+    # The subcommands. jsonargparse calls the group of a method's options as the method, and that of
+    # `--sensitivity.*` would have the same name.
+    sensitivity = measure_sensitivity
+    quantize = quantize_model
+
+    def _checked(
+        self, model: LightningModule, datamodule: LightningDataModule, command: str
+    ) -> tuple[TextClassifier, TextDataModule]:
         if not isinstance(model, TextClassifier) or not isinstance(datamodule, TextDataModule):
             raise InputError(
                 "Expected a `TextClassifier` and a Glint data module, got"
@@ -44,25 +91,17 @@ class CommandTrainer(Trainer):
             )
         if self.world_size > 1:
             raise InputError(
-                f"Expected one device for `glint sensitivity`, got {self.world_size}; set"
+                f"Expected one device for `glint {command}`, got {self.world_size}; set"
                 " `--trainer.devices=1`."
             )
-        self._open(model, datamodule, ckpt_path)
-        model.to(self.strategy.root_device)
-        on_cpu = self.strategy.root_device.type == "cpu"
-        with onednn_matmul() if on_cpu else nullcontext():
-            return options.measure(
-                model,
-                datamodule,
-                precision=self.precision_plugin.forward_context,
-                show_progress=self.progress_bar_callback is not None,
-            )
+        return model, datamodule
 
-    # The subcommand. jsonargparse calls the group of a method's options as the method, and that of
-    # `--sensitivity.*` would have the same name.
-    sensitivity = measure_sensitivity
+    def _products(self) -> AbstractContextManager[Any]:
+        on_cpu = self.strategy.root_device.type == "cpu"
+        return onednn_matmul() if on_cpu else nullcontext()
 
     def _open(self, model: LightningModule, datamodule: Any, ckpt_path: str | None) -> None:
-        """Build the network, load the checkpoint and check that it suits the data."""
+        """Build the network, load the checkpoint, check that it suits the data, and move it."""
         self.limit_val_batches = 0  # a validation of nothing does just that
         self.validate(model, datamodule=datamodule, ckpt_path=ckpt_path, verbose=False)
+        model.to(self.strategy.root_device)

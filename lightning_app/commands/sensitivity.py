@@ -13,13 +13,14 @@ from lightning_app.commands.prunable_parts import (
     structure_parts,
     weight_parts,
 )
+from lightning_app.commands.row_scorer import Precision, Score
 from lightning_app.commands.sensitivity_result import (
     Measurement,
     Plan,
     SensitivityResult,
     planned_shares,
 )
-from lightning_app.commands.validation_scorer import Precision, Score, ValidationScorer
+from lightning_app.commands.validation_scorer import ValidationScorer
 from lightning_app.errors import InputError
 from modules.families import FAMILIES
 from modules.structure import evaluation_mode

@@ -51,11 +51,12 @@ def write_files(result: SensitivityResult, folder: Path, checkpoint: str) -> dic
         "plan.yaml": plan_yaml(result, checkpoint).encode(),
     }
     for name, content in contents.items():
-        _write(folder / name, content)
+        write_file(folder / name, content)
     return {name: folder / name for name in contents}
 
 
-def _write(target: Path, content: bytes) -> None:
+def write_file(target: Path, content: bytes) -> None:
+    """Replace a file as a whole, or leave it as it is."""
     unfinished = target.with_name(target.name + UNFINISHED)
     try:
         unfinished.write_bytes(content)

@@ -337,7 +337,7 @@ def test_refuses_what_does_not_fit(tiny_model: str, reviews: Path, tmp_path: Pat
         surgery(str(tmp_path), reviews, OperatorSurgery())
 
     model = TextClassifier(tiny_model)
-    with pytest.raises(InputError, match=r"`data.streaming: false` for a callback that calibrates"):
+    with pytest.raises(InputError, match=r"`data.streaming: false` for calibration on training"):
         quiet_trainer(OperatorSurgery(affine_norm=True), max_steps=18, max_epochs=-1).fit(
             model, datamodule=reviews_data(reviews, streaming=True)
         )

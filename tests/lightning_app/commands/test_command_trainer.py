@@ -5,6 +5,7 @@ import pytest
 from lightning.pytorch.demos.boring_classes import BoringModel
 
 from lightning_app.commands.command_trainer import CommandTrainer
+from lightning_app.commands.quantize import Quantize
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.errors import InputError
 from modules import TextClassifier
@@ -45,6 +46,12 @@ def test_more_than_one_device_is_refused(tiny_model: str, reviews: Path) -> None
     trainer = CommandTrainer(**{**OPTIONS, "devices": 2, "strategy": "ddp"})
     with pytest.raises(InputError, match=r"one device for `glint sensitivity`, got 2; set"):
         trainer.sensitivity(TextClassifier(tiny_model), reviews_data(reviews), Sensitivity())
+
+
+def test_more_than_one_device_is_refused_to_quantize(tiny_model: str, reviews: Path) -> None:
+    trainer = CommandTrainer(**{**OPTIONS, "devices": 2, "strategy": "ddp"})
+    with pytest.raises(InputError, match=r"one device for `glint quantize`, got 2; set"):
+        trainer.quantize(TextClassifier(tiny_model), reviews_data(reviews), Quantize())
 
 
 def test_other_modules_are_refused(reviews: Path) -> None:
