@@ -43,7 +43,7 @@ QAT = {
     "QAT static, taught by itself": "qat_self_distillation.yaml",
 }
 METHODS = (*PTQ, *QAT)
-ON_MRPC = ("PTQ static, min_max", "QAT static, taught by itself")
+ON_MRPC = ("PTQ static, percentile", "QAT static, taught by itself")
 
 
 @dataclass(frozen=True)

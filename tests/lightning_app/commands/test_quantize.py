@@ -124,7 +124,7 @@ def test_what_is_recorded(model: TextClassifier, data: TextDataModule) -> None:
         "operation": "quantize",
         "by": "post-training",
         "scheme": "static",
-        "observer": "min_max",
+        "observer": "percentile",
         "rows": 24,
     }
     assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
