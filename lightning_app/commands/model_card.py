@@ -9,6 +9,7 @@ from lightning_app.artifact.manifest import Manifest
 from lightning_app.commands.licences import licence_of
 from lightning_app.commands.run_facts import RunFacts
 
+
 def model_card(manifest: Manifest, facts: RunFacts, folder: Path) -> str:
     """The card.
 

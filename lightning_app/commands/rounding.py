@@ -15,11 +15,11 @@ _LEFT_OUT = (
     " `--format onnx-int8` or `openvino-int8` for what was trained."
 )
 _SATURATES = (
-    "On x86 processors without VNNI (Intel before Ice Lake and Cascade Lake, AMD before Zen 4) sums"
-    " of 8-bit products overflow in kernels that take these weights of 8 bits; with"
-    " `weight_bits: 7` they cannot{loader}."
+    "Unsafe on x86 processors without VNNI (Intel servers before Cascade Lake, others before Ice Lake,"
+    " AMD before Zen 4), where sums of 8-bit products overflow: for those train with"
+    " `weight_bits: 7`{loader}."
 )
-_BY_LOADER = ", and `lightning_app.load` asks ONNX Runtime for slower, exact ones"
+_BY_LOADER = ", or open it with `lightning_app.load`, which asks for slower sums that do not"
 
 
 def settle_rounding(model: "TextClassifier", format: str) -> tuple[str, ...]:
