@@ -127,9 +127,11 @@ class Manifest:
         values["samples"] = tuple(
             Sample(tuple(s["texts"]), tuple(map(float, s["logits"]))) for s in values["samples"]
         )
-        values["notes"] = tuple(map(str, values["notes"]))
+        values["notes"] = tuple(map(str, values.get("notes", ())))
         values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-        return cls(**values)
+        manifest = cls(**values)
+        assert isinstance(manifest.schemes, frozenset)  # or it raises, while damage is looked for
+        return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

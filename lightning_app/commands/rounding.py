@@ -15,8 +15,8 @@ _LEFT_OUT = (
     " `--format onnx-int8` or `openvino-int8` for what was trained."
 )
 _SATURATES = (
-    "Unsafe on x86 processors without VNNI (Intel servers before Cascade Lake, others before Ice Lake,"
-    " AMD before Zen 4), where sums of 8-bit products overflow: for those train with"
+    "Unsafe on x86 processors without VNNI (Intel servers before Cascade Lake, others before Ice"
+    " Lake, AMD before Zen 4), where sums of 8-bit products overflow: for those train with"
     " `weight_bits: 7`{loader}."
 )
 _BY_LOADER = ", or open it with `lightning_app.load`, which asks for slower sums that do not"

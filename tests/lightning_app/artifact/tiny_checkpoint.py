@@ -141,7 +141,6 @@ def observed(network: Any, names: list[str]) -> dict[str, tuple[float, float]]:
 
 def needs(format: str) -> None:
     """Skip a test where the packages of a format are not installed."""
-    if absent := missing(FORMATS[format].to_write):
-        pytest.skip(
-            f"{', '.join(absent)} not installed: pip install 'glint-text[{FORMATS[format].group}]'"
-        )
+    kind = FORMATS[format]
+    if absent := missing(kind.to_write):
+        pytest.skip(f"{', '.join(absent)} not installed: pip install 'glint-text[{kind.group}]'")

@@ -247,7 +247,7 @@ def test_a_missing_package_is_named_with_its_group(
         ({"output": "/dev/null"}, "`--output` to be a folder, got '/dev/null', a file or link"),
         (
             {"format": "pickle"},
-            "a format among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got",
+            "among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got",
         ),
     ],
 )
