@@ -157,7 +157,7 @@ class _TokenLinear(_IntegerLinear):
         steps = _operator("DequantizeLinear", signed, tokens, torch.float32)
         shift = ((_SIGN - zeros) * scales).unsqueeze(1) @ self.column_sums
         found = self._times_integers(steps) * scales.unsqueeze(1) + self._with_bias(shift)
-        return found.unflatten(0, input.shape[:-1])
+        return found.view(*input.shape[:-1], self.integers.shape[1])
 
 
 def _token_parameters(tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,5 +171,5 @@ def _operator(
     name: str, inputs: tuple[Tensor, ...], like: Tensor, dtype: torch.dtype, axis: int | None = None
 ) -> Tensor:
     """ONNX's operator of that name, with a result in the shape of ``like``."""
-    attributes = {} if axis is None else {"axis": axis}
+    attributes: Any = {} if axis is None else {"axis": axis}
     return symbolic(name, inputs, attributes, dtype=dtype, shape=like.shape)
