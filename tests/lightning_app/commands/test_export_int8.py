@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import lightning_app
+from lightning_app.__main__ import main
 from lightning_app.artifact import onnx_network
 from lightning_app.artifact.manifest import read_manifest
 from lightning_app.commands.export import Export, FormatName
@@ -98,7 +99,7 @@ def test_a_layer_multiplies_integers_by_the_scales_of_both_sides(
 
 @INT8
 @SCHEME
-@pytest.mark.parametrize("variant", ["whole", "pruned_one_layer", "pruned", "narrowed"])
+@pytest.mark.parametrize("variant", ["whole", "pruned_one_layer"])
 def test_an_artifact_answers_as_the_simulation(
     format: FormatName, scheme: Scheme, variant: str, tiny_model: str, tmp_path: Path
 ) -> None:
@@ -209,6 +210,14 @@ def test_a_float_format_leaves_the_rounding_out_and_says_so(
     assert np.abs(rounded - expected).max() > 1e-3
     found = lightning_app.load(tmp_path / "out").logits(TEXTS, PAIRS)
     np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5)
+
+
+def test_the_summary_says_so_too(
+    tiny_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = checkpoint_of(tiny_model, tmp_path, "weight_only")
+    assert main(["export", f"--ckpt_path={checkpoint}", f"--output={tmp_path / 'out'}"]) == 0
+    assert "\nnote: It was trained with rounding to integers, which" in capsys.readouterr().out
 
 
 def built_again(model: TextClassifier) -> TextClassifier:
