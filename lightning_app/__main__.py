@@ -14,7 +14,7 @@ COMMANDS = {
     "validate": "score a checkpoint on the validation set",
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
-    "export": "write a checkpoint as a folder that opens by itself: hf, torch, onnx, openvino",
+    "export": "write a checkpoint as a folder that opens alone: hf, torch, onnx, openvino, int8",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",

@@ -19,6 +19,8 @@ _OPENERS = {
     "torch": "lightning_app.artifact.program_network",
     "onnx": "lightning_app.artifact.onnx_network",
     "openvino": "lightning_app.artifact.openvino_network",
+    "onnx-int8": "lightning_app.artifact.onnx_network",
+    "openvino-int8": "lightning_app.artifact.openvino_network",
 }
 
 

@@ -75,6 +75,7 @@ class Manifest:
         checkpoint: ``file`` and ``sha256`` of what was exported.
         samples: Inputs with the checkpoint's logits.
         tolerance: That these may be missed by, as in `Format`.
+        notes: What to know before it is used, a sentence each.
         versions: Of the packages that wrote it.
         files: All files but the manifest, by name.
     """
@@ -92,12 +93,19 @@ class Manifest:
     samples: tuple[Sample, ...]
     tolerance: float
     versions: Mapping[str, str | None]
+    notes: tuple[str, ...] = ()
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
     @property
     def is_plain_transformers(self) -> bool:
         """Whether a `transformers` configuration says all of the network."""
         return self.layout == "hf_uniform"
+
+    @property
+    def schemes(self) -> frozenset[str]:
+        """Of the quantization in the record, by which its modules are rounded."""
+        quantization = self.architecture.get("quantization") or {"modules": {}}
+        return frozenset(module["scheme"] for module in quantization["modules"].values())
 
     @property
     def size(self) -> int:
@@ -119,8 +127,11 @@ class Manifest:
         values["samples"] = tuple(
             Sample(tuple(s["texts"]), tuple(map(float, s["logits"]))) for s in values["samples"]
         )
+        values["notes"] = tuple(map(str, values.get("notes", ())))
         values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-        return cls(**values)
+        manifest = cls(**values)
+        assert isinstance(manifest.schemes, frozenset)  # or it raises, while damage is looked for
+        return manifest
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:

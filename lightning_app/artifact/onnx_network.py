@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lightning_app.artifact.formats import format_named
 from lightning_app.artifact.manifest import Manifest
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.errors import InputError
+from lightning_app.processor import Processor
 
 _ERRORS_ONLY = 3
+_EXACT_SUMS = "session.x64quantprecision"
 
 
 class ONNXNetwork:
@@ -38,6 +41,9 @@ def open_network(folder: Path, manifest: Manifest, threads: int | None) -> ONNXN
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
     options.inter_op_num_threads = 1
+    if format_named(manifest.format).is_int8 and not Processor.here().has_fast_int8:
+        # Else its sums of 8-bit products saturate at 16 bits. It is slower, but never wrong.
+        options.add_session_config_entry(_EXACT_SUMS, "1")
     file = folder / "model.onnx"
     try:
         session = onnxruntime.InferenceSession(

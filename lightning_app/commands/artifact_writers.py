@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_app.artifact.manifest import Manifest
 from lightning_app.commands.exported_program import export_program, program_bytes
+from lightning_app.commands.integer_modules import use_integers
 from lightning_app.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,17 @@ def _write_openvino(network: "PreTrainedModel", manifest: Manifest, folder: Path
         model = openvino.Core().read_model(str(file))
         openvino.save_model(model, str(folder / "model.xml"), compress_to_fp16=False)
         del model  # it maps the file
+
+
+def _write_onnx_int8(network: "PreTrainedModel", manifest: Manifest, folder: Path) -> None:
+    use_integers(network, explicit_tokens=True)
+    _write_onnx(network, manifest, folder)
+
+
+def _write_openvino_int8(network: "PreTrainedModel", manifest: Manifest, folder: Path) -> None:
+    # It rounds the activations of each token by itself, and reads no graph that does.
+    use_integers(network, explicit_tokens=False)
+    _write_openvino(network, manifest, folder)
 
 
 def _write_onnx_file(network: "PreTrainedModel", manifest: Manifest, file: Path) -> None:
@@ -125,4 +137,6 @@ _WRITERS = {
     "torch": _write_program,
     "onnx": _write_onnx,
     "openvino": _write_openvino,
+    "onnx-int8": _write_onnx_int8,
+    "openvino-int8": _write_openvino_int8,
 }

@@ -59,7 +59,7 @@ def _formats(processor: "Processor") -> list[str]:
     for name, kind in FORMATS.items():
         absent = missing(kind.to_run)
         state = f"needs {', '.join(absent)}" if absent else "ready"
-        lines.append(f"{name:<9}  {_SPEED[name]}; {state}")
+        lines.append(f"{name:<13}  {_SPEED[name]}; {state}")
     int8 = (
         "VNNI or AMX multiplies 8-bit integers faster than float32 (in ONNX Runtime and OpenVINO,"
         " not in PyTorch); measure it"
@@ -67,7 +67,7 @@ def _formats(processor: "Processor") -> list[str]:
         else "no VNNI or AMX: 8-bit integers gain at most a third in ONNX Runtime and OpenVINO,"
         " need 7-bit weights (reduce_range), and are slower than float32 in PyTorch"
     )
-    return [*lines, f"int8       {int8}"]
+    return [*lines, f"{'int8':<13}  {int8}"]
 
 
 def _groups() -> list[str]:
@@ -107,4 +107,6 @@ _SPEED = {
     "torch": "float32, PyTorch's operators one by one: for other programs, not for speed",
     "onnx": "float32, ONNX Runtime: fast",
     "openvino": "float32, OpenVINO: the fastest on the CPUs that were tried",
+    "onnx-int8": "of a quantized checkpoint, ONNX Runtime",
+    "openvino-int8": "of a quantized checkpoint, OpenVINO",
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lightning_app.commands.run_facts import RunFacts
     from modules.text_classifier import TextClassifier
 
-FormatName = Literal["hf", "torch", "onnx", "openvino"]
+FormatName = Literal["hf", "torch", "onnx", "openvino", "onnx-int8", "openvino-int8"]
 
 DEFAULT_LENGTH = 128
 _PACKAGES = ("glint-text", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "openvino")
@@ -35,6 +35,8 @@ class Export:
         format: `hf`: safetensors, which plain `transformers` opens unless heads, FFN widths or
             operators were changed layer by layer. `torch`: a program of `torch.export`. `onnx`: for
             ONNX Runtime. `openvino`: for OpenVINO, the fastest on the CPUs that were tried.
+            `onnx-int8`, `openvino-int8`: with the integers of a quantized checkpoint; the others
+            leave its rounding out.
         overwrite: Replace an artifact that is there.
         max_seq_length: Longer inputs are cut, in tokens; by default that of the run, or 128.
     """
@@ -92,9 +94,11 @@ class Export:
         from lightning_app.artifact.manifest import write_manifest
         from lightning_app.commands.artifact_writers import write_network
         from lightning_app.commands.model_card import model_card
+        from lightning_app.commands.rounding import settle_rounding
 
         assert model.network is not None
-        manifest = self._manifest(model, facts)
+        notes = settle_rounding(model, self.format)
+        manifest = replace(self._manifest(model, facts), notes=notes)
         self._write_tokenizer(model, manifest.max_seq_length, folder)
         write_network(model.network, manifest, folder)
         (folder / CARD).write_text(model_card(manifest, facts, folder), "utf-8")
@@ -103,10 +107,10 @@ class Export:
         return manifest
 
     def _manifest(self, model: "TextClassifier", facts: "RunFacts") -> "Manifest":
-        from lightning_app.artifact.formats import format_named
         from lightning_app.artifact.integrity import file_entry
         from lightning_app.artifact.manifest import Manifest, Padding
         from lightning_app.commands.export_samples import export_samples
+        from lightning_app.commands.rounding import tolerance_of
         from lightning_app.optional_packages import installed_version
         from modules.base_model import check_length
         from modules.network_inputs import NETWORK_INPUTS
@@ -136,7 +140,7 @@ class Export:
                 "sha256": file_entry(self.checkpoint).sha256,
             },
             samples=export_samples(model, length),
-            tolerance=format_named(self.format).tolerance,
+            tolerance=tolerance_of(model.architecture.quantization, self.format),
             versions={"python": platform.python_version(), **packages},
         )
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_app.artifact.formats import format_named
 from lightning_app.artifact.manifest import Manifest
 from lightning_app.commands.licences import licence_of
 from lightning_app.commands.run_facts import RunFacts
-
-_PACKAGES = {"onnx": "glint-text[onnx]", "openvino": "glint-text[openvino]"}
 
 
 def model_card(manifest: Manifest, facts: RunFacts, folder: Path) -> str:
@@ -58,7 +57,8 @@ def _summary(manifest: Manifest, base: str) -> str:
 
 def _use(manifest: Manifest) -> str:
     pair = ', ["a second text"]' if len(manifest.task.text_columns) == 2 else ""
-    package = _PACKAGES.get(manifest.format, "glint-text")
+    group = format_named(manifest.format).group
+    package = "glint-text" if group is None else f"glint-text[{group}]"
     lines = [
         f"# pip install '{package}'",
         "import lightning_app",
@@ -118,6 +118,7 @@ def _size(manifest: Manifest, folder: Path) -> str:
 
 def _limits(manifest: Manifest) -> str:
     lines = [
+        *manifest.notes,
         "Longer texts are cut at the maximum length; what is cut is not read.",
         "It knows the labels and the kind of text that it was trained on, and answers anything"
         " with one of them.",

@@ -42,10 +42,12 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> None:
 
 def _export(options: Export) -> None:
     manifest = options.run()
+    notes = "".join(f"note: {note}\n" for note in manifest.notes)
     sys.stdout.write(
         f"{options.output}: {manifest.format}, {manifest.size / 1e6:,.1f} MB,"
         f" {manifest.parameters:,} parameters, at most {manifest.max_seq_length} tokens;"
         " it answers as the checkpoint does\n"
+        f"{notes}"
         f"next: glint predict --artifact {options.output} --text ..."
         f"{' --text_pair ...' * (len(manifest.task.text_columns) - 1)}\n"
     )

@@ -10,9 +10,8 @@ import pytest
 
 import lightning_app
 from lightning_app.__main__ import main
-from lightning_app.artifact.formats import FORMATS
 from tests.end_to_end.command import glint, run_folder, tiny_fit
-from tests.lightning_app.artifact.tiny_checkpoint import needs
+from tests.lightning_app.artifact.tiny_checkpoint import FLOAT_FORMATS, needs
 
 TEXTS = ("--text=The film was good.", "--text_pair=She liked it.")
 
@@ -31,7 +30,7 @@ def run(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_folder(root)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", FLOAT_FORMATS)
 def test_from_a_fit_to_an_answer(format: str, run: Path, tmp_path: Path) -> None:
     needs(format)
     checkpoint = run / "checkpoints/best.ckpt"
@@ -119,7 +118,7 @@ def test_help_of_predict_names_the_artifact() -> None:
 
 def test_the_doctor_speaks_of_this_machine() -> None:
     text = glint("doctor").stdout
-    for name in ("machine", "training", "exported models", "optional groups", *FORMATS):
+    for name in ("machine", "training", "exported models", "optional groups", *FLOAT_FORMATS):
         assert name in text
 
 

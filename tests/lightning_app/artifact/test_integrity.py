@@ -18,7 +18,7 @@ from lightning_app.artifact.integrity import file_entry
 from lightning_app.artifact.manifest import ARTIFACT_VERSION, MANIFEST
 from lightning_app.commands.export import Export
 from lightning_app.errors import InputError
-from tests.lightning_app.artifact.tiny_checkpoint import built, needs, saved, task
+from tests.lightning_app.artifact.tiny_checkpoint import built, needs, quantize, saved, task
 
 pytestmark = pytest.mark.filterwarnings(
     # torch.export copies an object of which torch 2.13 has deprecated the name.
@@ -30,12 +30,16 @@ pytestmark = pytest.mark.filterwarnings(
 def exported(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder a format, written when it is asked for."""
     root = tmp_path_factory.mktemp("exported")
-    checkpoint = saved(built(tiny_model, task("no", "yes", columns=1)), root / "x.ckpt")
+    model = built(tiny_model, task("no", "yes", columns=1))
+    checkpoint = saved(model, root / "x.ckpt")
+    quantize(model, "static")
+    quantized = saved(model, root / "quantized.ckpt")
 
     def of_format(format: Any) -> Path:
         needs(format)
         if not (root / format).exists():
-            Export(str(checkpoint), str(root / format), format).run()
+            source = quantized if FORMATS[format].is_int8 else checkpoint
+            Export(str(source), str(root / format), format).run()
         return root / format
 
     return of_format
@@ -138,7 +142,7 @@ def test_another_version_is_refused(version: Any, folder: Path) -> None:
 
 def test_an_unknown_format_is_refused(folder: Path) -> None:
     rewrite_manifest(folder, lambda plain: plain.update(format="pickle"))
-    refused(folder, "Expected a format among hf, torch, onnx, openvino, got 'pickle'")
+    refused(folder, "a format among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got")
 
 
 @pytest.mark.parametrize(

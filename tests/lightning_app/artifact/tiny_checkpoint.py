@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import Embedding, Linear
 
 from lightning_app.artifact.formats import FORMATS
 from lightning_app.optional_packages import missing
 from lightning_app.task import METRICS_BY_PROBLEM, ProblemType, Task
 from modules import TextClassifier
 from modules.operators import NormConstants, Operators
+from modules.quantization import ModuleQuantization, Quantization, Scheme
 
 HIDDEN = 32
 
@@ -98,7 +100,47 @@ VARIANTS: dict[str, tuple[Callable[[TextClassifier], None], str]] = {
 """What is done to the network, and the layout that its record has then."""
 
 
+FLOAT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.is_int8)
+INT8_FORMATS = tuple(name for name, kind in FORMATS.items() if kind.is_int8)
+
+
+def quantize(model: TextClassifier, scheme: Scheme, **how: Any) -> None:
+    """The encoder's linear layers by this scheme, and the embeddings."""
+    network = model.network
+    assert network is not None
+    network.eval()
+    names = {n: m for n, m in network.named_modules() if isinstance(m, Linear | Embedding)}
+    ranges = observed(network, [n for n in names if "encoder" in n]) if scheme == "static" else {}
+    linears = {
+        name: ModuleQuantization(scheme, **{"activation_range": ranges.get(name), **how})
+        for name in names
+        if "encoder" in name
+    }
+    tables = {n: ModuleQuantization("weight_only") for n, m in names.items() if "embeddings" in n}
+    model.set_quantization(Quantization({**linears, **tables}))
+
+
+def observed(network: Any, names: list[str]) -> dict[str, tuple[float, float]]:
+    """Ranges of the inputs of these modules on a made-up batch."""
+    found: dict[str, tuple[float, float]] = {}
+
+    def observe(name: str) -> Any:
+        def hook(module: Any, inputs: Any) -> None:
+            found[name] = (float(inputs[0].min()), float(inputs[0].max()))
+
+        return hook
+
+    hooks = [network.get_submodule(n).register_forward_pre_hook(observe(n)) for n in names]
+    ids = torch.arange(5, 69).view(4, 16) % network.config.vocab_size
+    with torch.no_grad():
+        network(input_ids=ids, attention_mask=torch.ones_like(ids))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
 def needs(format: str) -> None:
     """Skip a test where the packages of a format are not installed."""
-    if absent := missing(FORMATS[format].to_write):
-        pytest.skip(f"{', '.join(absent)} not installed: pip install 'glint-text[{format}]'")
+    kind = FORMATS[format]
+    if absent := missing(kind.to_write):
+        pytest.skip(f"{', '.join(absent)} not installed: pip install 'glint-text[{kind.group}]'")

@@ -37,7 +37,7 @@ def test_a_new_processor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_missing_and_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     text = report(monkeypatch, absent="onnxruntime")
-    assert "onnx       float32, ONNX Runtime: fast; needs onnxruntime\n" in text
+    assert "onnx           float32, ONNX Runtime: fast; needs onnxruntime\n" in text
     assert "onnx       missing onnxruntime: pip install 'glint-text[onnx]'" in text
     assert "openvino   installed" in text
     assert "none of AVX2, AVX-512" in text

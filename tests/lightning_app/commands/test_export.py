@@ -8,7 +8,6 @@ import torch
 
 import lightning_app
 from lightning_app import optional_packages
-from lightning_app.artifact.formats import FORMATS
 from lightning_app.artifact.manifest import read_manifest
 from lightning_app.commands import export as export_module
 from lightning_app.commands.export import Export
@@ -16,6 +15,7 @@ from lightning_app.errors import InputError
 from lightning_app.task import ProblemType
 from modules import TextClassifier
 from tests.lightning_app.artifact.tiny_checkpoint import (
+    FLOAT_FORMATS,
     VARIANTS,
     built,
     mask_weights,
@@ -26,7 +26,7 @@ from tests.lightning_app.artifact.tiny_checkpoint import (
 
 TEXTS = ["the film was good", "she hated it", "a", "", "the old house was sold , not the new one ."]
 PAIRS = ["it was liked", "", "he saw the dog and the cat and the apple", "x", "why ?"]
-FORMAT = pytest.mark.parametrize("format", FORMATS)
+FORMAT = pytest.mark.parametrize("format", FLOAT_FORMATS)
 
 pytestmark = pytest.mark.filterwarnings(
     # torch.export copies an object of which torch 2.13 has deprecated the name.
@@ -245,7 +245,10 @@ def test_a_missing_package_is_named_with_its_group(
         ({"max_seq_length": 0}, "`--max_seq_length` to be at least 1, got 0"),
         ({"output": "/dev/null/out"}, "`--output` to be a folder to write to"),
         ({"output": "/dev/null"}, "`--output` to be a folder, got '/dev/null', a file or link"),
-        ({"format": "pickle"}, "a format among hf, torch, onnx, openvino, got 'pickle'"),
+        (
+            {"format": "pickle"},
+            "among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(
