@@ -52,7 +52,11 @@ def _export(options: Export) -> None:
 
 
 def _predict(options: PredictArtifact) -> None:
-    sys.stdout.write(answer_text(options.run()))
+    if options.data is None:
+        sys.stdout.write(answer_text(options.answer()))
+        return
+    files = options.write()
+    sys.stdout.write(f"written: {', '.join(map(str, files))}\n")
 
 
 def _doctor(options: Doctor) -> None:

@@ -61,7 +61,7 @@ def test_from_a_fit_to_an_answer(format: str, run: Path, tmp_path: Path) -> None
         (["export", "--ckpt_path=x.ckpt", "--output=o", "--format=gguf"], "format"),
         (["export", "--ckpt_path=x.ckpt", "--outptu=o"], "outptu"),
         (["predict", "--artifact=absent", "--text=a"], "a folder written by `glint export`"),
-        (["predict", "--artifact", "absent"], "are required: text"),
+        (["predict", "--artifact", "absent"], "`--text` to answer on the terminal"),
         (["predict", "--artifact=absent", "--text=a", "--threads=0"], "`threads` to be at least"),
         (["doctor", "--now"], "now"),
     ],
