@@ -221,15 +221,21 @@ class Benchmark:
         _check_at_least("length", [v for v in self.lengths if v != "task"], 4)
         _check_at_least("threads", self.threads, 1)
         _check_at_least("rounds", [self.rounds], MIN_ROUNDS)
-        _check_at_least("max_rows", [self.max_rows or 1], 1)
+        _check_at_least("max_rows", [] if self.max_rows is None else [self.max_rows], 1)
         if not self.seconds > 0:
             raise InputError(f"Expected `--seconds` to be above 0, got {self.seconds:g}.")
         if self.output.suffix != ".json":
             raise InputError(f"Expected `--output` to end in .json, got {str(self.output)!r}.")
-        if "task" in self.lengths and self.data is None:
-            raise InputError(
-                "Expected `--data` with `--length task`, got none; name a file of the task's rows."
-            )
+        of_data = {
+            "--length task": "task" in self.lengths,
+            "--max_rows": self.max_rows is not None,
+            "--label_separator": self.label_separator is not None,
+        }
+        for option, is_given in of_data.items():
+            if is_given and self.data is None:
+                raise InputError(
+                    f"Expected `--data` with `{option}`, got none; name a file of the task's rows."
+                )
         if bool(self.baselines) != (self.ckpt_path is not None):
             raise InputError(
                 "Expected `--ckpt_path` with `--baseline`, got one without the other; name the"

@@ -45,8 +45,8 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     parser.add_class_arguments(chosen.kind, as_group=False, skip=own)
     for name, (kind, text) in chosen.lists.items():
         parser.add_argument(f"--{name}", nargs="+", type=kind, default=None, help=text)
-    for name, text in chosen.flags.items():
-        parser.add_argument(f"--{name}", action=ActionYesNo, default=False, help=text)
+    for name, (default, text) in chosen.flags.items():
+        parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
     options = parser.parse_args(list(arguments)).as_dict()
     options.pop("config")
     return chosen.run(chosen.kind(**options))
@@ -96,17 +96,22 @@ class _Command:
     Args:
         kind: Whose arguments are the options.
         run: Runs it and returns the exit code.
-        flags: Options that need no value, with their help.
+        flags: Options that need no value, with their default and help.
         lists: Options that take several values, with the type of one and their help.
         folders: The argument that takes what stands without a name.
     """
 
     kind: Any
     run: Callable[[Any], int]
-    flags: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, tuple[bool, str]] = field(default_factory=dict)
     lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
     folders: str | None = None
 
+
+_EXPORT_FLAGS = {
+    "overwrite": (False, "Replace an artifact that is there."),
+    "measure": (True, "Time the folder on this machine, for the model card."),
+}
 
 _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
     "batch_size": (int, "Rows of a call; by default 1 and 32."),
@@ -123,7 +128,7 @@ _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
 }
 
 _COMMANDS = {
-    "export": _Command(Export, _export, {"overwrite": "Replace an artifact that is there."}),
+    "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
     "doctor": _Command(Doctor, _doctor),

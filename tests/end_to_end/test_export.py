@@ -36,7 +36,8 @@ def test_from_a_fit_to_an_answer(format: str, run: Path, tmp_path: Path) -> None
     needs(format)
     checkpoint = run / "checkpoints/best.ckpt"
     output = tmp_path / "out"
-    done = glint("export", f"--ckpt_path={checkpoint}", f"--format={format}", f"--output={output}")
+    options = (f"--ckpt_path={checkpoint}", f"--format={format}", f"--output={output}")
+    done = glint("export", *options, "--no_measure")
     assert f"{output}: {format}, " in done.stdout
     assert f"next: glint predict --artifact {output} --text ... --text_pair ..." in done.stdout
     assert "Warning" not in done.stderr
@@ -103,7 +104,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("command", ["export", "doctor"])
+@pytest.mark.parametrize("command", ["export", "benchmark", "doctor"])
 def test_help_imports_nothing_slow(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELP, command], capture_output=True, text=True, check=False
@@ -124,7 +125,8 @@ def test_the_doctor_speaks_of_this_machine() -> None:
 
 
 def test_only_overwrite_replaces_what_is_there(run: Path, tmp_path: Path) -> None:
-    command = ("export", f"--ckpt_path={run}/checkpoints/best.ckpt", f"--output={tmp_path}/out")
+    checkpoint = f"--ckpt_path={run}/checkpoints/best.ckpt"
+    command = ("export", checkpoint, f"--output={tmp_path}/out", "--no_measure")
     glint(*command)
     done = glint(*command, "--max_seq_length=32", expect=2)
     assert done.stderr.startswith("glint: Expected `--output` to be a new folder")

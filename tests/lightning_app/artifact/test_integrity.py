@@ -35,7 +35,7 @@ def exported(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def of_format(format: Any) -> Path:
         needs(format)
         if not (root / format).exists():
-            Export(str(checkpoint), str(root / format), format).run()
+            Export(str(checkpoint), str(root / format), format, measure=False).run()
         return root / format
 
     return of_format
