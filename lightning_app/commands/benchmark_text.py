@@ -55,12 +55,12 @@ def _size(artifact: ArtifactResult) -> list[str]:
 def _latencies(result: BenchmarkResult) -> Iterator[str]:
     for cell in result.cells:
         found = {artifact.name: artifact.in_cell(cell) for artifact in result.artifacts}
-        calls = next(iter(found.values())).calls
-        head = ["", *_LATENCY, "times the first's", ""]
+        head = ["", "calls", *_LATENCY, "times the first's", ""]
         rows = [
-            [name, *_latency(r.network), *_ratio(r.ratio_to_first)] for name, r in found.items()
+            [name, f"{r.calls:,}", *_latency(r.network), *_ratio(r.ratio_to_first)]
+            for name, r in found.items()
         ]
-        yield f"network alone, {cell.in_words} ({calls} calls)\n{_table([head, *rows])}"
+        yield f"network alone, {cell.in_words}\n{_table([head, *rows])}"
         if cell.length is None:
             head = ["", *_LATENCY, "tokenization p50 ms"]
             rows = [[name, *_whole_call(r)] for name, r in found.items()]

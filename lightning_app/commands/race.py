@@ -49,12 +49,14 @@ class Laps:
 
 
 class Race:
-    """Rounds in which each contender makes the same calls, each round begun by another.
+    """Rounds in which each contender has a turn, each round begun by another.
+
+    A turn is of as many calls as fit into its time; of the task's own rows, of the same for all.
 
     Args:
         cells: What calls compute; one cell after the other.
         rounds: Of each cell.
-        seconds: That a contender computes in a cell, on average over contenders.
+        seconds: That a contender computes in a cell.
         predict: Whether to ask for the answers to all rows at the end.
     """
 
@@ -87,21 +89,28 @@ class Race:
         self, cell: Cell, racers: Sequence[Racer], found: Sequence[Laps], bar: Any
     ) -> None:
         bar.set_description(cell.in_words)
-        needed = 0.0
-        for racer in racers:
-            warm_up = request("warm_up", cell, seconds=self.seconds * _WARM_UP_SHARE)
-            needed += racer.ask(warm_up)["seconds"] / len(racers)
-            bar.update()
-        calls = min(MAX_CALLS_A_TURN, max(1, round(self.seconds / self.rounds / needed)))
+        calls = self._calls(cell, racers, bar)
         for number in range(self.rounds):
             # The first of a round computes on a machine that rested longer, or shorter.
             for place in range(len(racers)):
                 chosen = (place + number) % len(racers)
-                turn = request("time", cell, first=number * calls, calls=calls)
-                answer = racers[chosen].ask(turn)
+                first, count = number * calls[chosen], calls[chosen]
+                answer = racers[chosen].ask(request("time", cell, first=first, calls=count))
                 answer.pop("memory", None)
                 found[chosen].turns.setdefault(cell, []).append(answer)
                 bar.update()
+
+    def _calls(self, cell: Cell, racers: Sequence[Racer], bar: Any) -> list[int]:
+        """Of a turn, for each; warms them up to find out."""
+        needed = []
+        for racer in racers:
+            warm_up = request("warm_up", cell, seconds=self.seconds * _WARM_UP_SHARE)
+            needed.append(racer.ask(warm_up)["seconds"])
+            bar.update()
+        if cell.length is None:  # the same rows for all, or they would not be comparable
+            needed = [sum(needed) / len(needed)] * len(needed)
+        a_turn = self.seconds / self.rounds
+        return [min(MAX_CALLS_A_TURN, max(1, round(a_turn / seconds))) for seconds in needed]
 
 
 def cell_results(laps: Laps, first: Laps | None) -> list[CellResult]:
