@@ -6,6 +6,8 @@ from typing import Any
 from lightning_app.commands.benchmark_result import BenchmarkResult, Estimate
 
 _DPI = 150
+_LABEL_STEPS = 5  # upwards, so that the labels of neighbours do not cover each other
+_ROOM_FOR_LABELS = 1.25
 
 
 def picture(result: BenchmarkResult) -> bytes:
@@ -33,13 +35,15 @@ def picture(result: BenchmarkResult) -> bytes:
 
 
 def _draw_points(axes: Any, result: BenchmarkResult) -> None:
-    for artifact in result.artifacts:
+    for place, artifact in enumerate(result.artifacts):
         assert artifact.scores is not None
         latency = artifact.cells[0].network.median_ms
         score = artifact.scores.metrics["score"]
+        colour = f"C{place}"
         axes.errorbar(
             latency.value,
             score.value,
+            color=colour,
             xerr=_arms(latency),
             yerr=_arms(score),
             fmt="o",
@@ -49,12 +53,13 @@ def _draw_points(axes: Any, result: BenchmarkResult) -> None:
         axes.annotate(
             artifact.name,
             (latency.value, score.value),
-            xytext=(6, 6),
+            xytext=(6, 6 + 11 * (place % _LABEL_STEPS)),
             textcoords="offset points",
             fontsize=8,
+            color=colour,
         )
-    axes.set_xlim(left=0)
-    axes.margins(x=0.25)
+    longest = max(artifact.cells[0].network.median_ms.high for artifact in result.artifacts)
+    axes.set_xlim(0, _ROOM_FOR_LABELS * longest)
     axes.set_ylabel(f"score on {result.data['rows']:,} rows", fontsize=9)
     axes.grid(linewidth=0.3)
 
