@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datamodules.glue import GLUEDataModule
 from lightning_app.task import Task
-from modules.metrics import predicted
+from modules.prediction_lines import TABLE, file_text, submission_lines, table_lines
 from modules.text_classifier import TextClassifier
 
 
@@ -81,44 +81,11 @@ class PredictionWriter(Callback):
         rank_zero_info(f"Predictions written to {target}")
 
 
-def submission_lines(logits: Tensor, task: Task, answer: str) -> list[str]:
-    """Lines of a GLUE submission file, header first.
-
-    Args:
-        logits: ``[rows, num_labels]``, in the order of the split.
-        task: Gives the label names.
-        answer: ``index``, ``word`` or ``score``.
-    """
-    if answer == "score":
-        answers = [f"{value:.3f}" for value in logits.squeeze(-1).clamp(0, 5).tolist()]
-    else:
-        classes = logits.argmax(dim=-1).tolist()
-        answers = [task.label_names[c] if answer == "word" else str(c) for c in classes]
-    return ["index\tprediction", *(f"{i}\t{a}" for i, a in enumerate(answers))]
-
-
 def _file(data: Any, split: str, logits: Tensor, task: Task) -> tuple[str, str]:
     if isinstance(data, GLUEDataModule):
         lines = submission_lines(logits, data.task, data.glue.answer)
-        return data.glue.submission_files[split], "\n".join(lines) + "\n"
-    return "predictions.tsv", "\n".join(_own_lines(logits, task)) + "\n"
-
-
-def _own_lines(logits: Tensor, task: Task) -> list[str]:
-    if task.problem_type == "regression":
-        values = logits.squeeze(-1).tolist()
-        return ["index\tprediction", *(f"{i}\t{value:.6g}" for i, value in enumerate(values))]
-    several = task.problem_type == "multi_label_classification"
-    scores = logits.sigmoid() if several else logits.softmax(-1)
-    lines = ["\t".join(["index", "prediction", *task.label_names])]
-    for i, (guess, row) in enumerate(zip(predicted(logits, task), scores.tolist(), strict=True)):
-        chosen = (
-            [n for n, yes in zip(task.label_names, guess, strict=True) if yes]
-            if several
-            else [task.label_names[int(guess)]]
-        )
-        lines.append("\t".join([str(i), "|".join(chosen), *(f"{s:.6f}" for s in row)]))
-    return lines
+        return data.glue.submission_files[split], file_text(lines)
+    return TABLE, file_text(table_lines(logits, task))
 
 
 def _gather(parts: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:

@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
     "export": "write a checkpoint as a folder that opens alone: hf, torch, onnx, openvino, int8",
+    "benchmark": "measure exported folders against each other: latency, memory, size, scores",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
@@ -38,7 +39,11 @@ first steps:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 for success, 2 for a mistake of the user's."""
+    """Run a command; returns the exit code.
+
+    0 for success, 1 where what was measured is not what it should be, 2 for a mistake of the
+    user's.
+    """
     if argv is not None:
         sys.argv[1:] = argv
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"
@@ -76,12 +81,11 @@ def _run_without_trainer(command: str) -> int:
 
     silence_noise()
     try:
-        run_without_trainer(command, sys.argv[2:])
+        return run_without_trainer(command, sys.argv[2:])
     except InputError as error:
         return _complain(str(error))
     except ArgumentError as error:
         return _complain(option_sentence(str(error), command))
-    return 0
 
 
 def _run_with_trainer(command: str) -> int:

@@ -25,6 +25,11 @@ class ProgramNetwork:
         self._module = module
         self._threads = threads
 
+    @property
+    def module(self) -> nn.Module:
+        """What computes, with its weights."""
+        return self._module
+
     def __call__(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits ``[batch, num_labels]``."""
         inputs = {name: torch.from_numpy(values) for name, values in batch.items()}

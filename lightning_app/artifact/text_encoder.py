@@ -53,6 +53,22 @@ class TextEncoder:
         rows = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
         return list(self._tokenizer.encode_batch(rows))
 
+    def made_up(self, num_rows: int, length: int, seed: int = 0) -> Batch:
+        """Rows of tokens drawn at random, all of one length and without padding.
+
+        Args:
+            num_rows: At least 1.
+            length: In tokens.
+            seed: Of the draws.
+        """
+        draws = np.random.default_rng(seed)
+        tokens = draws.integers(self._tokenizer.get_vocab_size(), size=(num_rows, length))
+        # The padding's number changes what some families take for a position.
+        tokens[tokens == self._padding.token] = self._padding.token + 1
+        columns = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
+        zeros = np.zeros_like(tokens)
+        return {name: columns.get(name, zeros).astype(np.int64) for name in self._inputs}
+
     def batch(self, rows: "Sequence[Encoding]") -> Batch:
         """Rows of one length, that of the longest."""
         length = max(len(row.ids) for row in rows)

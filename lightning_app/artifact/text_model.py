@@ -40,6 +40,16 @@ class TextModel:
         """Columns and labels."""
         return self.manifest.task
 
+    @property
+    def encoder(self) -> TextEncoder:
+        """Makes batches of texts."""
+        return self._encoder
+
+    @property
+    def network(self) -> Network:
+        """Computes batches."""
+        return self._network
+
     def __call__(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, batch_size: int = 32
     ) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from lightning_app.artifact.manifest import Manifest
 from lightning_app.artifact.text_encoder import Batch
@@ -33,6 +34,11 @@ class WeightsNetwork:
     def __init__(self, network: "PreTrainedModel", threads: int | None) -> None:
         self._network = network
         self._threads = threads
+
+    @property
+    def module(self) -> nn.Module:
+        """What computes, with its weights."""
+        return self._network
 
     def __call__(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits ``[batch, num_labels]``."""

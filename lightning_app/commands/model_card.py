@@ -6,17 +6,21 @@ from typing import Any
 
 from lightning_app.artifact.formats import format_named
 from lightning_app.artifact.manifest import Manifest
+from lightning_app.commands.export_speed import Speed
 from lightning_app.commands.licences import licence_of
 from lightning_app.commands.run_facts import RunFacts
 
 
-def model_card(manifest: Manifest, facts: RunFacts, folder: Path) -> str:
+def model_card(
+    manifest: Manifest, facts: RunFacts, folder: Path, speed: Speed | None = None
+) -> str:
     """The card.
 
     Args:
         manifest: Without its files.
         facts: From the run, as far as it is there.
         folder: With the model files written.
+        speed: As measured on the machine that exports; None where it was not.
     """
     base = str(manifest.architecture["base_model"])
     sections = {
@@ -26,6 +30,7 @@ def model_card(manifest: Manifest, facts: RunFacts, folder: Path) -> str:
         "Recipe": _recipe(manifest, facts),
         "Scores": _scores(facts),
         "Size": _size(manifest, folder),
+        "Speed": _speed(speed),
         "Limits": _limits(manifest),
         "Licence": _licence(base),
     }
@@ -116,13 +121,27 @@ def _size(manifest: Manifest, folder: Path) -> str:
     return _table({"parameters": parameters, **files})
 
 
+def _speed(speed: Speed | None) -> str:
+    if speed is None:
+        return "Not measured when it was exported; `glint benchmark THIS_FOLDER` does."
+    rows = {
+        f"{size} row{'s' * (size > 1)}": f"{ms:.3g} ms" if ms < 100 else f"{ms:.0f} ms"
+        for size, ms in speed.p50_ms.items()
+    }
+    return (
+        f"Median of about a second, of the network alone on {speed.length} tokens:"
+        f" {speed.processor}, {speed.threads} thread{'s' * (speed.threads > 1)},"
+        f" {speed.runtime}. `glint benchmark THIS_FOLDER` measures with care.\n\n{_table(rows)}"
+    )
+
+
 def _limits(manifest: Manifest) -> str:
     lines = [
         *manifest.notes,
         "Longer texts are cut at the maximum length; what is cut is not read.",
         "It knows the labels and the kind of text that it was trained on, and answers anything"
         " with one of them.",
-        "Scores are of one run and one validation set; speed was not measured here.",
+        "Scores are of one run and one validation set; speed is of one machine.",
         f"Its logits agree with the checkpoint's to {manifest.tolerance:g} of the largest,"
         " checked when it was written.",
     ]

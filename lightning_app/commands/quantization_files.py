@@ -11,7 +11,7 @@ from lightning_app.commands.quantization_result import (
     QuantizationResult,
     cost_as_plain,
 )
-from lightning_app.commands.sensitivity_files import write_file
+from lightning_app.commands.whole_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def write_quantization_files(
         contents[".png"] = picture.getvalue()
     files = {target.with_suffix(suffix): content for suffix, content in contents.items()}
     for file, content in files.items():
-        write_file(file, content)
+        write_whole(file, content)
     return list(files)
 
 

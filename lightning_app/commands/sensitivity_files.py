@@ -7,9 +7,8 @@ from pathlib import Path
 from lightning_app.commands.sensitivity_picture import heat_map
 from lightning_app.commands.sensitivity_result import SensitivityResult
 from lightning_app.commands.sensitivity_text import markdown, plan_yaml
+from lightning_app.commands.whole_file import UNFINISHED, write_whole
 from lightning_app.errors import InputError
-
-UNFINISHED = ".unfinished"
 
 
 def prepare_folder(folder: Path) -> None:
@@ -51,16 +50,5 @@ def write_files(result: SensitivityResult, folder: Path, checkpoint: str) -> dic
         "plan.yaml": plan_yaml(result, checkpoint).encode(),
     }
     for name, content in contents.items():
-        write_file(folder / name, content)
+        write_whole(folder / name, content)
     return {name: folder / name for name in contents}
-
-
-def write_file(target: Path, content: bytes) -> None:
-    """Replace a file as a whole, or leave it as it is."""
-    unfinished = target.with_name(target.name + UNFINISHED)
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InputError(f"Expected to write {str(target)!r}, but: {error}.") from error

@@ -1,13 +1,16 @@
-"""The commands that need no Trainer: export, answers of an artifact, and the doctor.
+"""The commands that need no Trainer: export, answers of an artifact, benchmark, and the doctor.
 
 Each is imported when it is asked for, Lightning by none but the export.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_app.commands.answer_text import answer_text
+from lightning_app.commands.benchmark import Baseline, Benchmark, Length
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.predict_artifact import PredictArtifact
@@ -17,30 +20,39 @@ def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("export", "doctor")
+    return command in ("export", "benchmark", "doctor")
 
 
-def run_without_trainer(command: str, arguments: Sequence[str]) -> None:
+def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     """Parse the arguments and run the command.
 
     Args:
         command: One that :func:`needs_no_trainer`.
         arguments: Behind the command.
+
+    Returns:
+        The exit code.
     """
     from jsonargparse import ActionYesNo, ArgumentParser
 
-    kind, run, flags = _COMMANDS[command]
-    parser = ArgumentParser(prog=f"glint {command}", exit_on_error=False, description=kind.__doc__)
+    chosen = _COMMANDS[command]
+    about = inspect.cleandoc(chosen.kind.__doc__).partition("\n\nArgs:")[0]
+    parser = ArgumentParser(prog=f"glint {command}", exit_on_error=False, description=about)
     parser.add_argument("--config", action="config", help="A YAML file with these options.")
-    parser.add_class_arguments(kind, as_group=False, skip=set(flags))
-    for name, text in flags.items():
-        parser.add_argument(f"--{name}", action=ActionYesNo, default=False, help=text)
+    if chosen.folders is not None:
+        parser.add_argument(chosen.folders, nargs="+", type=str, help="Folders of `glint export`.")
+    own = {chosen.folders, *chosen.lists, *chosen.flags} - {None}
+    parser.add_class_arguments(chosen.kind, as_group=False, skip=own)
+    for name, (kind, text) in chosen.lists.items():
+        parser.add_argument(f"--{name}", nargs="+", type=kind, default=None, help=text)
+    for name, (default, text) in chosen.flags.items():
+        parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
     options = parser.parse_args(list(arguments)).as_dict()
     options.pop("config")
-    run(kind(**options))
+    return chosen.run(chosen.kind(**options))
 
 
-def _export(options: Export) -> None:
+def _export(options: Export) -> int:
     manifest = options.run()
     notes = "".join(f"note: {note}\n" for note in manifest.notes)
     sys.stdout.write(
@@ -51,19 +63,75 @@ def _export(options: Export) -> None:
         f"next: glint predict --artifact {options.output} --text ..."
         f"{' --text_pair ...' * (len(manifest.task.text_columns) - 1)}\n"
     )
+    return 0
 
 
-def _predict(options: PredictArtifact) -> None:
-    sys.stdout.write(answer_text(options.run()))
+def _predict(options: PredictArtifact) -> int:
+    if options.data is None:
+        sys.stdout.write(answer_text(options.answer()))
+        return 0
+    files = options.write()
+    sys.stdout.write(f"written: {', '.join(map(str, files))}\n")
+    return 0
 
 
-def _doctor(options: Doctor) -> None:
+def _benchmark(options: Benchmark) -> int:
+    from lightning_app.commands.benchmark_text import benchmark_text
+
+    result = options.run()
+    sys.stdout.write(benchmark_text(result))
+    sys.stdout.write(f"\nwritten: {options.output}, {options.picture_file}\n")
+    for sentence in result.failures:
+        sys.stderr.write(f"glint: {sentence}\n")
+    return 1 if result.failures else 0
+
+
+def _doctor(options: Doctor) -> int:
     sys.stdout.write(options.run())
+    return 0
 
 
-_COMMANDS: dict[str, tuple[Any, Callable[[Any], None], dict[str, str]]] = {
-    "export": (Export, _export, {"overwrite": "Replace an artifact that is there."}),
-    "predict": (PredictArtifact, _predict, {}),
-    "doctor": (Doctor, _doctor, {}),
+@dataclass(frozen=True)
+class _Command:
+    """How a command is parsed and run.
+
+    Args:
+        kind: Whose arguments are the options.
+        run: Runs it and returns the exit code.
+        flags: Options that need no value, with their default and help.
+        lists: Options that take several values, with the type of one and their help.
+        folders: The argument that takes what stands without a name.
+    """
+
+    kind: Any
+    run: Callable[[Any], int]
+    flags: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    folders: str | None = None
+
+
+_EXPORT_FLAGS = {
+    "overwrite": (False, "Replace an artifact that is there."),
+    "measure": (True, "Time the folder on this machine, for the model card."),
 }
-"""Its options, what runs it, and those options that need no value, with their help."""
+
+_BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
+    "batch_size": (int, "Rows of a call; by default 1 and 32."),
+    "length": (
+        Length,
+        "Tokens of each row, or `task` for those that the rows of `--data` have (default: 128).",
+    ),
+    "threads": (int, "To compute with; by default the cores that this process may use."),
+    "baseline": (
+        Baseline,
+        "Also measure `--ckpt_path` in PyTorch with plain transformers, float32: `eager`, and"
+        " `compile` with torch.compile.",
+    ),
+}
+
+_COMMANDS = {
+    "export": _Command(Export, _export, _EXPORT_FLAGS),
+    "predict": _Command(PredictArtifact, _predict),
+    "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
+    "doctor": _Command(Doctor, _doctor),
+}

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from callbacks import PredictionWriter
-from callbacks.prediction_writer import submission_lines
 from datamodules.glue_tasks import GLUE_TASKS, glue_task
 from lightning_app.task import ProblemType
 from modules import TextClassifier
+from modules.prediction_lines import submission_lines
 from tests.tiny_fit import fit, quiet_trainer, reviews_data
 
 LOGITS = torch.tensor([[0.0, 1.0, -1.0], [2.0, 1.0, 0.0], [0.0, 1.0, 3.0]])

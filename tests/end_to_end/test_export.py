@@ -35,7 +35,8 @@ def test_from_a_fit_to_an_answer(format: str, run: Path, tmp_path: Path) -> None
     needs(format)
     checkpoint = run / "checkpoints/best.ckpt"
     output = tmp_path / "out"
-    done = glint("export", f"--ckpt_path={checkpoint}", f"--format={format}", f"--output={output}")
+    options = (f"--ckpt_path={checkpoint}", f"--format={format}", f"--output={output}")
+    done = glint("export", *options, "--no_measure")
     assert f"{output}: {format}, " in done.stdout
     assert f"next: glint predict --artifact {output} --text ... --text_pair ..." in done.stdout
     assert "Warning" not in done.stderr
@@ -60,7 +61,7 @@ def test_from_a_fit_to_an_answer(format: str, run: Path, tmp_path: Path) -> None
         (["export", "--ckpt_path=x.ckpt", "--output=o", "--format=gguf"], "format"),
         (["export", "--ckpt_path=x.ckpt", "--outptu=o"], "outptu"),
         (["predict", "--artifact=absent", "--text=a"], "a folder written by `glint export`"),
-        (["predict", "--artifact", "absent"], "are required: text"),
+        (["predict", "--artifact", "absent"], "`--text` to answer on the terminal"),
         (["predict", "--artifact=absent", "--text=a", "--threads=0"], "`threads` to be at least"),
         (["doctor", "--now"], "now"),
     ],
@@ -102,7 +103,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("command", ["export", "doctor"])
+@pytest.mark.parametrize("command", ["export", "benchmark", "doctor"])
 def test_help_imports_nothing_slow(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELP, command], capture_output=True, text=True, check=False
@@ -123,7 +124,8 @@ def test_the_doctor_speaks_of_this_machine() -> None:
 
 
 def test_only_overwrite_replaces_what_is_there(run: Path, tmp_path: Path) -> None:
-    command = ("export", f"--ckpt_path={run}/checkpoints/best.ckpt", f"--output={tmp_path}/out")
+    checkpoint = f"--ckpt_path={run}/checkpoints/best.ckpt"
+    command = ("export", checkpoint, f"--output={tmp_path}/out", "--no_measure")
     glint(*command)
     done = glint(*command, "--max_seq_length=32", expect=2)
     assert done.stderr.startswith("glint: Expected `--output` to be a new folder")

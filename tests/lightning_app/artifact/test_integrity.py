@@ -39,7 +39,7 @@ def exported(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Calla
         needs(format)
         if not (root / format).exists():
             source = quantized if FORMATS[format].is_int8 else checkpoint
-            Export(str(source), str(root / format), format).run()
+            Export(str(source), str(root / format), format, measure=False).run()
         return root / format
 
     return of_format

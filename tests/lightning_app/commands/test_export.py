@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning_app.artifact.manifest import read_manifest
 from lightning_app.commands import export as export_module
 from lightning_app.commands.export import Export
 from lightning_app.errors import InputError
+from lightning_app.processor import Processor
 from lightning_app.task import ProblemType
 from modules import TextClassifier
 from tests.lightning_app.artifact.tiny_checkpoint import (
@@ -56,7 +58,7 @@ def test_an_artifact_answers_as_its_checkpoint_alone_and_in_batches(
     model = built(tiny_model, task("no", "yes", "maybe"))
     change(model)
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     assert manifest.layout == layout
     expected = logits_of(checkpoint, TEXTS, PAIRS)
     assert np.ptp(expected, axis=0).min() > 0.1, "rows that all get one answer would prove nothing"
@@ -78,7 +80,7 @@ def test_every_length_up_to_the_longest_works_and_longer_texts_are_cut(
 ) -> None:
     needs(format)
     checkpoint = saved(built(tiny_model, task("no", "yes", columns=1)), tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     opened = lightning_app.load(tmp_path / "out")
     texts = ["good " * words for words in (1, 62, 125, 126, 127, 400)]
     expected = logits_of(checkpoint, texts, None)
@@ -97,7 +99,7 @@ def test_other_kinds_of_task(
     needs(format)
     model = built(tiny_model, task(*labels, problem=problem, columns=1))
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     found = lightning_app.load(tmp_path / "out")(TEXTS)
     expected = TextClassifier.load_from_checkpoint(checkpoint).classify(TEXTS)
     for answer, reference in zip(found, expected, strict=True):
@@ -110,7 +112,7 @@ def test_the_uniform_layout_opens_in_plain_transformers(tiny_model: str, tmp_pat
     from transformers import pipeline
 
     checkpoint = saved(built(tiny_model, task("no", "yes", columns=1)), tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), "hf", max_seq_length=16).run()
+    Export(str(checkpoint), str(tmp_path / "out"), "hf", max_seq_length=16, measure=False).run()
     classify = pipeline("text-classification", str(tmp_path / "out"), device="cpu")
     expected = TextClassifier.load_from_checkpoint(checkpoint).classify(
         ["she liked it " * 20], max_seq_length=16
@@ -123,7 +125,7 @@ def test_the_uniform_layout_opens_in_plain_transformers(tiny_model: str, tmp_pat
 def test_the_free_layout_does_not_pretend_to(tiny_model: str, tmp_path: Path) -> None:
     model = built(tiny_model, task("no", "yes"))
     VARIANTS["pruned"][0](model)
-    Export(str(saved(model, tmp_path / "x.ckpt")), str(tmp_path / "out")).run()
+    Export(str(saved(model, tmp_path / "x.ckpt")), str(tmp_path / "out"), measure=False).run()
     assert not (tmp_path / "out/config.json").exists()
     assert "not by `from_pretrained`" in " ".join((tmp_path / "out/README.md").read_text().split())
 
@@ -132,7 +134,7 @@ def test_the_manifest_says_what_was_exported(tiny_model: str, tmp_path: Path) ->
     model = built(tiny_model, task("no", "yes"))
     mask_weights(model)
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), max_seq_length=20).run()
+    Export(str(checkpoint), str(tmp_path / "out"), max_seq_length=20, measure=False).run()
     manifest = read_manifest(tmp_path / "out")
     network = model.network
     assert network is not None
@@ -157,7 +159,7 @@ def test_no_file_tells_of_the_machine_that_wrote_it(
 ) -> None:
     needs(format)
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     package = str(Path(torch.__file__).parents[1]).encode()
     for file in (tmp_path / "out").iterdir():
         content = file.read_bytes()
@@ -165,16 +167,38 @@ def test_no_file_tells_of_the_machine_that_wrote_it(
         assert str(tmp_path).encode() not in content, file
 
 
+@pytest.mark.parametrize("format", ["hf", "onnx"])
+def test_the_card_says_how_fast_it_was_where(format: Any, tiny_model: str, tmp_path: Path) -> None:
+    needs(format)
+    checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    card = (tmp_path / "out/README.md").read_text()
+    here = Processor.here()
+    assert f"of the network alone on 128 tokens: {here.name}, {int(here.cores)} thread" in card
+    runtime = {"hf": "torch", "onnx": "onnxruntime"}[format]
+    assert f" {runtime} {manifest.versions[runtime]}." in card
+    assert re.search(r"\| 1 row \| [\d.]+ ms \|\n\| 32 rows \| [\d.]+ ms \|", card)
+    assert "manifest.json |" not in card
+    assert read_manifest(tmp_path / "out") == manifest
+    assert lightning_app.load(tmp_path / "out").difference_from_checkpoint() < 1e-4
+
+
+def test_a_card_without_a_measurement_says_so(tiny_model: str, tmp_path: Path) -> None:
+    checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
+    Export(str(checkpoint), str(tmp_path / "out"), measure=False).run()
+    assert "Not measured when it was exported" in (tmp_path / "out/README.md").read_text()
+
+
 def test_what_is_there_stays_unless_told(tiny_model: str, tmp_path: Path) -> None:
     first = saved(built(tiny_model, task("no", "yes")), tmp_path / "first.ckpt")
     second = saved(built(tiny_model, task("a", "b", "c")), tmp_path / "second.ckpt")
     output = tmp_path / "out"
-    Export(str(first), str(output)).run()
+    Export(str(first), str(output), measure=False).run()
     before = (output / "manifest.json").read_bytes()
     with pytest.raises(InputError, match=r"holds an artifact; .* add `--overwrite`"):
-        Export(str(second), str(output)).run()
+        Export(str(second), str(output), measure=False).run()
     assert (output / "manifest.json").read_bytes() == before
-    Export(str(second), str(output), overwrite=True).run()
+    Export(str(second), str(output), overwrite=True, measure=False).run()
     assert lightning_app.load(output).task.num_labels == 3
     assert sorted(p.name for p in tmp_path.iterdir()) == ["first.ckpt", "out", "second.ckpt"]
 
@@ -182,7 +206,7 @@ def test_what_is_there_stays_unless_told(tiny_model: str, tmp_path: Path) -> Non
 def test_a_folder_of_other_things_is_never_replaced(tiny_model: str, tmp_path: Path) -> None:
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "out/x.ckpt")
     with pytest.raises(InputError, match="holds other files; choose another name"):
-        Export(str(checkpoint), str(tmp_path / "out"), overwrite=True).run()
+        Export(str(checkpoint), str(tmp_path / "out"), overwrite=True, measure=False).run()
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["x.ckpt"]
 
 
@@ -192,7 +216,7 @@ def test_a_model_that_answers_otherwise_leaves_nothing_behind(
 ) -> None:
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
     if overwrite:
-        Export(str(checkpoint), str(tmp_path / "out")).run()
+        Export(str(checkpoint), str(tmp_path / "out"), measure=False).run()
     before = sorted(tmp_path.rglob("*"))
 
     def write_wrongly(network: Any, manifest: Any, folder: Path) -> None:
@@ -205,7 +229,7 @@ def test_a_model_that_answers_otherwise_leaves_nothing_behind(
     original = artifact_writers.write_network
     monkeypatch.setattr(artifact_writers, "write_network", write_wrongly)
     with pytest.raises(InputError, match=r"to answer as the checkpoint does.* differs by"):
-        Export(str(checkpoint), str(tmp_path / "out"), overwrite=overwrite).run()
+        Export(str(checkpoint), str(tmp_path / "out"), overwrite=overwrite, measure=False).run()
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -219,7 +243,7 @@ def test_an_interrupted_export_leaves_nothing_behind(
 
     monkeypatch.setattr(export_module, "_check", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        Export(str(checkpoint), str(tmp_path / "out")).run()
+        Export(str(checkpoint), str(tmp_path / "out"), measure=False).run()
     assert [p.name for p in tmp_path.iterdir()] == ["x.ckpt"]
 
 
@@ -233,7 +257,7 @@ def test_a_missing_package_is_named_with_its_group(
         match=rf"the package `onnxscript` for `--format {format}`, which is not installed;"
         rf" `pip install 'glint-text\[{format}\]'`",
     ):
-        Export("never.ckpt", str(tmp_path / "out"), format).run()
+        Export("never.ckpt", str(tmp_path / "out"), format, measure=False).run()
     assert not list(tmp_path.iterdir())
 
 
@@ -257,7 +281,7 @@ def test_a_mistake_is_one_sentence(
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
     arguments = {"ckpt_path": str(checkpoint), "output": str(tmp_path / "out"), **options}
     with pytest.raises(InputError, match=sentence):
-        Export(**arguments).run()
+        Export(**arguments, measure=False).run()
 
 
 def test_a_checkpoint_that_answers_nothing_finite_is_refused(
@@ -283,7 +307,7 @@ def test_other_families(format: Any, family: str, tiny_model: str, tmp_path: Pat
 
     model = built(tiny_family(family, tiny_model, tmp_path / "base"), task("no", "yes"))
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format, max_seq_length=64).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, max_seq_length=64, measure=False).run()
     opened = lightning_app.load(tmp_path / "out")
     np.testing.assert_allclose(
         opened.logits(TEXTS, PAIRS), logits_of(checkpoint, TEXTS, PAIRS), rtol=0, atol=3e-5

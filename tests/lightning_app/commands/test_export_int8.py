@@ -105,7 +105,7 @@ def test_an_artifact_answers_as_the_simulation(
 ) -> None:
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, scheme, variant)
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     assert manifest.architecture["quantization"] is not None
     assert manifest.schemes == {scheme, "weight_only"}
     expected = logits_of(checkpoint, TEXTS, PAIRS)
@@ -126,7 +126,7 @@ def test_weights_and_tables_are_int8_in_the_file(
     import onnx
 
     checkpoint = checkpoint_of(tiny_model, tmp_path, scheme)
-    Export(str(checkpoint), str(tmp_path / "out"), "onnx-int8").run()
+    Export(str(checkpoint), str(tmp_path / "out"), "onnx-int8", measure=False).run()
     held = onnx.load(str(tmp_path / "out/model.onnx")).graph.initializer
     shapes = [tuple(t.dims) for t in held if t.data_type == onnx.TensorProto.INT8]
     words = json.loads((Path(tiny_model) / "config.json").read_text())["vocab_size"]
@@ -146,7 +146,7 @@ def test_onnx_runtime_takes_its_integer_kernels(
     import onnxruntime
 
     checkpoint = checkpoint_of(tiny_model, tmp_path, scheme)
-    Export(str(checkpoint), str(tmp_path / "out"), "onnx-int8").run()
+    Export(str(checkpoint), str(tmp_path / "out"), "onnx-int8", measure=False).run()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
@@ -165,7 +165,7 @@ def test_openvino_takes_its_integer_kernels(tiny_model: str, tmp_path: Path) -> 
     import openvino
 
     checkpoint = checkpoint_of(tiny_model, tmp_path, "static")
-    Export(str(checkpoint), str(tmp_path / "out"), "openvino-int8").run()
+    Export(str(checkpoint), str(tmp_path / "out"), "openvino-int8", measure=False).run()
     compiled = openvino.Core().compile_model(
         str(tmp_path / "out/model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
@@ -180,7 +180,7 @@ def test_slower_sums_are_exact_where_the_processor_would_overflow(
 ) -> None:
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, "static")
-    Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     expected = lightning_app.load(tmp_path / "out").logits(TEXTS, PAIRS)
     old = Processor("old", 1, None, frozenset({"AVX2"}))
     monkeypatch.setattr(onnx_network.Processor, "here", lambda: old)
@@ -195,7 +195,7 @@ def test_a_float_format_leaves_the_rounding_out_and_says_so(
 ) -> None:
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, scheme, "pruned")
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     assert "quantization" not in manifest.architecture
     sentence = "It was trained with rounding to integers, which format"
     (note,) = manifest.notes
@@ -236,7 +236,7 @@ def test_a_checkpoint_without_rounding_is_refused(
         match=rf"a quantized checkpoint for `--format {format}`, got one without rounding: run"
         r" `glint quantize` on it, or train with `callbacks.QuantizationAwareTraining`",
     ):
-        Export(str(checkpoint), str(tmp_path / "out"), format).run()
+        Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     assert not (tmp_path / "out").exists()
 
 
@@ -245,7 +245,7 @@ def test_groups_are_refused(format: FormatName, tiny_model: str, tmp_path: Path)
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, "weight_only", group_size=16, weight_bits=4)
     with pytest.raises(InputError, match=r"got groups of 16 in .*: quantize without `group_size`"):
-        Export(str(checkpoint), str(tmp_path / "out"), format).run()
+        Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
 
 
 @INT8
@@ -258,7 +258,7 @@ def test_weights_that_overflow_on_old_processors_are_named(
 ) -> None:
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, scheme, weight_bits=bits)
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     card = (tmp_path / "out/README.md").read_text()
     assert ("processors without VNNI" in " ".join(manifest.notes)) == warned
     assert ("`weight_bits: 7`" in card) == warned
@@ -268,7 +268,7 @@ def test_weights_that_overflow_on_old_processors_are_named(
 def test_a_changed_byte_is_refused(format: FormatName, tiny_model: str, tmp_path: Path) -> None:
     needs(format)
     checkpoint = checkpoint_of(tiny_model, tmp_path, "static")
-    Export(str(checkpoint), str(tmp_path / "out"), format).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
     name = "model.onnx" if format == "onnx-int8" else "model.bin"
     file = tmp_path / "out" / name
     content = bytearray(file.read_bytes())
