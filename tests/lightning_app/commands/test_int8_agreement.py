@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lightning_app
-from datamodules import GLUEDataModule
+from datamodules.embedded.rows import embedded_rows
 from lightning_app.commands.export import Export, FormatName
 from modules import TextClassifier
 from modules.quantization import Scheme
@@ -32,8 +32,8 @@ STEPS, ROWS, LENGTH = 40, 400, 32
 @pytest.fixture(scope="module")
 def trained() -> tuple[TextClassifier, list[str]]:
     """MiniLM, fine-tuned a little, and the texts to compare on."""
-    data = GLUEDataModule("sst2", dataset="embedded")
-    rows, labels = data.raw_split("train")["sentence"], data.raw_split("train")["label"]
+    lines = embedded_rows("sst2", "train")[: 16 * STEPS + ROWS]
+    rows, labels = [line["sentence"] for line in lines], [line["label"] for line in lines]
     torch.manual_seed(0)
     model = TextClassifier("embedded")
     model.build(task("no", "yes", columns=1))
@@ -45,8 +45,7 @@ def trained() -> tuple[TextClassifier, list[str]]:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    start = 16 * STEPS
-    return model.eval(), list(rows[start : start + ROWS])
+    return model.eval(), rows[16 * STEPS :]
 
 
 def encoded(model: TextClassifier, texts: list[str]) -> Any:
