@@ -1,6 +1,7 @@
 """Artifacts open in a process of their own, without Lightning."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
     r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
 )
 
+OF_TORCHAO = re.compile("torchao|register_constant")
 SCRIPT = """
 import json, sys
 import lightning_app
@@ -65,7 +67,8 @@ def test_it_needs_neither_the_checkpoint_nor_lightning(
     assert set(said["imported"]) == imported
     texts = (["the film was good", "a"], ["she liked it", "b"])
     assert said["answers"] == lightning_app.load(folder, 1)(*texts)
-    assert not done.stderr
+    # `transformers` imports torchao where it is, as here for tests, and that has its own say.
+    assert not [line for line in done.stderr.splitlines() if not OF_TORCHAO.search(line)]
 
 
 def test_threads_reach_onnx_runtime(

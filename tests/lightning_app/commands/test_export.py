@@ -58,7 +58,7 @@ def test_an_artifact_answers_as_its_checkpoint_alone_and_in_batches(
     model = built(tiny_model, task("no", "yes", "maybe"))
     change(model)
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
     assert manifest.layout == layout
     expected = logits_of(checkpoint, TEXTS, PAIRS)
     assert np.ptp(expected, axis=0).min() > 0.1, "rows that all get one answer would prove nothing"
@@ -80,7 +80,7 @@ def test_every_length_up_to_the_longest_works_and_longer_texts_are_cut(
 ) -> None:
     needs(format)
     checkpoint = saved(built(tiny_model, task("no", "yes", columns=1)), tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format).run()
     opened = lightning_app.load(tmp_path / "out")
     texts = ["good " * words for words in (1, 62, 125, 126, 127, 400)]
     expected = logits_of(checkpoint, texts, None)
@@ -99,7 +99,7 @@ def test_other_kinds_of_task(
     needs(format)
     model = built(tiny_model, task(*labels, problem=problem, columns=1))
     checkpoint = saved(model, tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format).run()
     found = lightning_app.load(tmp_path / "out")(TEXTS)
     expected = TextClassifier.load_from_checkpoint(checkpoint).classify(TEXTS)
     for answer, reference in zip(found, expected, strict=True):
@@ -159,7 +159,7 @@ def test_no_file_tells_of_the_machine_that_wrote_it(
 ) -> None:
     needs(format)
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
-    Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    Export(str(checkpoint), str(tmp_path / "out"), format).run()
     package = str(Path(torch.__file__).parents[1]).encode()
     for file in (tmp_path / "out").iterdir():
         content = file.read_bytes()
@@ -171,7 +171,7 @@ def test_no_file_tells_of_the_machine_that_wrote_it(
 def test_the_card_says_how_fast_it_was_where(format: Any, tiny_model: str, tmp_path: Path) -> None:
     needs(format)
     checkpoint = saved(built(tiny_model, task("no", "yes")), tmp_path / "x.ckpt")
-    manifest = Export(str(checkpoint), str(tmp_path / "out"), format, measure=False).run()
+    manifest = Export(str(checkpoint), str(tmp_path / "out"), format).run()
     card = (tmp_path / "out/README.md").read_text()
     here = Processor.here()
     assert f"of the network alone on 128 tokens: {here.name}, {int(here.cores)} thread" in card
@@ -257,7 +257,7 @@ def test_a_missing_package_is_named_with_its_group(
         match=rf"the package `onnxscript` for `--format {format}`, which is not installed;"
         rf" `pip install 'glint-text\[{format}\]'`",
     ):
-        Export("never.ckpt", str(tmp_path / "out"), format, measure=False).run()
+        Export("never.ckpt", str(tmp_path / "out"), format).run()
     assert not list(tmp_path.iterdir())
 
 

