@@ -14,8 +14,8 @@ demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
 		--text "The mayor of Dallas opened a new cinema on Sunday that cost 13 million dollars and took three years to build." \
 		--text_pair "On Sunday, after three years of work, the Dallas mayor opened a 13 million dollar cinema."
 
-test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED)  ## the whole test suite, a file at a time on each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
