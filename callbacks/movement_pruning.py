@@ -13,6 +13,7 @@ from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.weight_pruning import WeightPruning
 from lightning_app.errors import InputError
 from lightning_app.functional.movement import (
+    move_scores_,
     score_gradient,
     score_regularization_gradient,
     soft_movement_mask,
@@ -27,19 +28,21 @@ class MovementPruning(WeightPruning):
     arXiv:2005.07683, sections 3 and 4).
 
     A weight's score falls when training moves the weight towards zero. By the paper better than
-    magnitude at high sparsity, given tens of thousands of steps; on short runs it is worse. Keeps
-    three numbers more for each pruned weight (score and its two Adam averages), in memory and in
-    checkpoints, and one for masked weights, whose values wait to come back. When the final
-    sparsity is reached the masks are fixed.
+    magnitude at high sparsity, given tens of thousands of steps; on short runs it is worse. Scores
+    of ``hard`` are the plain sums of section 3, of ``soft`` learned with Adam as in the paper's
+    code, whose threshold needs their scale. Keeps a score for each pruned weight (and Adam's two
+    averages), in memory and in checkpoints, and the value of masked weights, which wait to come
+    back. When the final sparsity is reached the masks are fixed.
 
     Args:
         sparsity: Share of the original weights that are zero at the end, in (0, 1); for ``soft``
             it is what comes out, and is left out.
         kind: ``hard`` keeps the highest scores; ``soft`` those whose sigmoid is above
             ``threshold``, and lets ``regularization`` push scores down.
-        score_learning_rate: Of the scores; follows the schedule of the weights' learning rate.
+        score_learning_rate: For ``soft``: of the scores, 0.01 unless set; follows the schedule of
+            the weights' learning rate. Of ``hard`` only the order of the scores counts.
         score_every_n_steps: Scores learn from the gradients of every so many optimizer steps; of
-            each (1) in the paper, which costs a pass over the pruned weights a step.
+            each (1) in the paper, which costs passes over the pruned weights at each step.
         threshold: For ``soft``: on the sigmoid of the score, in (0, 1).
         regularization: For ``soft``: weight of the mean sigmoid in the loss.
         pattern: ``unstructured``, blocks such as ``4x1`` or ``32x32``, or ``2:4``.
@@ -59,8 +62,8 @@ class MovementPruning(WeightPruning):
         self,
         sparsity: float | None = None,
         kind: Kind = "hard",
-        score_learning_rate: float = 1e-2,
-        score_every_n_steps: int = 4,
+        score_learning_rate: float | None = None,
+        score_every_n_steps: int = 8,
         threshold: float = 0.1,
         regularization: float = 0.0,
         pattern: str = "unstructured",
@@ -75,9 +78,10 @@ class MovementPruning(WeightPruning):
         super().__init__(
             0.5 if soft else sparsity, pattern, scope, include, exclude, plan, schedule
         )
-        if score_learning_rate <= 0:
+        if score_learning_rate is not None and (score_learning_rate <= 0 or not soft):
             raise InputError(
-                f"Expected `score_learning_rate` to be above 0, got {score_learning_rate}."
+                "Expected `score_learning_rate` to be above 0 and with `kind: soft`, got"
+                f" {score_learning_rate} with {kind!r}."
             )
         if score_every_n_steps < 1:
             raise InputError(
@@ -91,7 +95,7 @@ class MovementPruning(WeightPruning):
                 f" {regularization} with {kind!r}."
             )
         self.kind = kind
-        self.score_learning_rate = score_learning_rate
+        self.score_learning_rate = score_learning_rate or 1e-2
         self.score_every_n_steps = score_every_n_steps
         self.threshold = threshold
         self.regularization = regularization
@@ -103,11 +107,12 @@ class MovementPruning(WeightPruning):
     def state_dict(self) -> dict[str, Any]:
         """Masks, scores, their optimizer, and the values of masked weights."""
         state = super().state_dict()
-        if not self.is_complete and self._optimizer is not None:
+        if not self.is_complete and self._scores:
             # After the last change of the masks none of this is needed again.
             state["scores"] = self._scores
             state["waiting"] = self._waiting
-            state["optimizer"] = self._optimizer.state_dict()
+            if self._optimizer is not None:
+                state["optimizer"] = self._optimizer.state_dict()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -127,37 +132,45 @@ class MovementPruning(WeightPruning):
         for name, weight in self._parameters.items():
             self._scores[name] = _like(weight, saved_scores.get(name))
             self._waiting[name] = _like(weight, saved_waiting.get(name))
-        self._optimizer = AdamW(
-            list(self._scores.values()),
-            lr=self.score_learning_rate,
-            weight_decay=0.0,
-            fused=pl_module.device.type in FUSED_DEVICES,
-        )
-        if "optimizer" in self._restored:
-            self._optimizer.load_state_dict(self._restored["optimizer"])
+        if self.kind == "soft":
+            self._optimizer = AdamW(
+                list(self._scores.values()),
+                lr=self.score_learning_rate,
+                weight_decay=0.0,
+                fused=pl_module.device.type in FUSED_DEVICES,
+            )
+            if "optimizer" in self._restored:
+                self._optimizer.load_state_dict(self._restored["optimizer"])
         self._restored = {}
 
     @torch.no_grad()
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Move the scores by the whole gradient, the weights only where they are kept."""
-        if self.is_complete:
-            super().on_before_optimizer_step(trainer, pl_module, optimizer)
-            return
-        if trainer.global_step % self.score_every_n_steps == 0:
-            self._learn_scores(_rate_factor(optimizer))
-        self._mask_gradients()
+        """Move the scores by the whole gradient, also where weights are masked."""
+        if not self.is_complete and trainer.global_step % self.score_every_n_steps == 0:
+            rate = _rate_factor(optimizer)
+            if self._optimizer is None:
+                self._sum_scores(rate)
+            else:
+                self._learn_scores(self._optimizer, rate)
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
 
-    def _learn_scores(self, rate_factor: float) -> None:
-        assert self._optimizer is not None
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.score_learning_rate * rate_factor
+    def _sum_scores(self, rate: float) -> None:
+        for name, weight in self._parameters.items():
+            if weight.grad is not None:
+                # Of the two values of a weight, the network's and the waiting one, one is zero.
+                for value in (weight, self._waiting[name]) if self.masks else (weight,):
+                    move_scores_(self._scores[name], value, weight.grad, rate)
+
+    def _learn_scores(self, optimizer: AdamW, rate: float) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = self.score_learning_rate * rate
         for name, weight in self._parameters.items():
             if weight.grad is not None:
                 self._scores[name].grad = self._score_gradient(name, weight.grad)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     def _score_gradient(self, name: str, weight_gradient: Tensor) -> Tensor:
         gradient = score_gradient(self._parameters[name] + self._waiting[name], weight_gradient)

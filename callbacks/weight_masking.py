@@ -109,10 +109,11 @@ class WeightMasking(Compression):
         with torch.no_grad():
             masks = self._next_masks(trainer, pl_module, step)
         self.churn = _churn(self.masks, masks)
-        self.masks = masks
+        before, self.masks = self.masks, masks
         self._changed_before_step = step
         self._is_complete = step >= self.steps.end
         self._follow_masks(trainer)
+        self._bring_back(before, trainer)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
@@ -162,6 +163,15 @@ class WeightMasking(Compression):
                     " list `callbacks.StructuredPruning` before it."
                 )
             self._apply(parameters)
+
+    @torch.no_grad()
+    def _bring_back(self, before: Mapping[str, Tensor], trainer: Trainer) -> None:
+        """An average of the zeros that a weight had would leave it pruned: it starts anew."""
+        for averaged in averaged_models(trainer) if before else ():
+            parameters = dict(averaged.named_parameters())
+            for name, weight in self._parameters.items():
+                back = self.masks[name] & ~before[name]
+                parameters[name].copy_(torch.where(back, weight, parameters[name]))
 
 
 def _churn(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> float:

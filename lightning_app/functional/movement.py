@@ -34,6 +34,20 @@ def score_gradient(weight: Tensor, weight_gradient: Tensor) -> Tensor:
     return weight_gradient.detach() * weight.detach()
 
 
+def move_scores_(scores: Tensor, weight: Tensor, weight_gradient: Tensor, rate: float) -> None:
+    """One step of gradient descent on the scores, in place: ``S -= rate * dL/dW' * W`` (section 3).
+
+    In one pass over memory, with no other tensor made.
+
+    Args:
+        scores: ``S``.
+        weight: ``W`` *before* the mask, in the shape of ``scores``, as for `score_gradient`.
+        weight_gradient: ``dL/dW'``, in the shape of ``scores``.
+        rate: Learning rate of the scores.
+    """
+    scores.addcmul_(weight.detach(), weight_gradient.detach(), value=-rate)
+
+
 def soft_movement_mask(scores: Tensor, threshold: float) -> Tensor:
     """Keeps what has ``sigmoid(score) > threshold`` (section 4, as in the released code).
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lightning_app.functional.masks import threshold_mask
 from lightning_app.functional.movement import (
+    move_scores_,
     score_gradient,
     score_regularization,
     score_regularization_gradient,
@@ -43,6 +44,16 @@ def test_scores_of_weights_that_move_away_from_zero_rise() -> None:
     moved = weight - 0.1 * gradient
     scores = -0.1 * score_gradient(weight, gradient)
     assert torch.equal(scores > 0, moved.abs() > weight.abs())
+
+
+def test_scores_move_down_their_gradient() -> None:
+    weight = torch.nn.Parameter(torch.tensor([[2.0, -1, 0], [1, -3, 4]]))
+    gradient = torch.tensor([[0.5, 2, 7], [-1, -1, 0]])
+    scores = torch.ones(2, 3)
+    move_scores_(scores, weight, gradient, 0.5)
+    assert scores.tolist() == [[0.5, 2, 1], [1.5, -0.5, 1]]
+    assert torch.equal(scores, 1 - 0.5 * score_gradient(weight, gradient))
+    assert not scores.requires_grad
 
 
 def test_score_gradient_is_outside_autograd() -> None:
