@@ -12,6 +12,7 @@ from callbacks.mask_pattern import Scope
 from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.weight_pruning import WeightPruning
 from lightning_app.errors import InputError
+from lightning_app.functional.masks import kept_bits, zero_pruned_
 from lightning_app.functional.movement import (
     move_scores_,
     score_gradient,
@@ -63,7 +64,7 @@ class MovementPruning(WeightPruning):
         sparsity: float | None = None,
         kind: Kind = "hard",
         score_learning_rate: float | None = None,
-        score_every_n_steps: int = 8,
+        score_every_n_steps: int = 10,
         threshold: float = 0.1,
         regularization: float = 0.0,
         pattern: str = "unstructured",
@@ -182,10 +183,12 @@ class MovementPruning(WeightPruning):
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
         masks = self._masks_of_scores(step)
         for name, mask in masks.items():
-            weight = self._parameters[name]
-            whole = weight + self._waiting[name]
-            weight.copy_(whole * mask)
-            self._waiting[name] = whole * ~mask
+            weight, waiting = self._parameters[name], self._waiting[name]
+            # Of the two one is zero: these sums and differences are exact.
+            weight.add_(waiting)
+            waiting.copy_(weight)
+            zero_pruned_(weight, kept_bits(mask, weight.dtype))
+            waiting.sub_(weight)
         if step >= self.steps.end:
             self._scores, self._waiting, self._optimizer = {}, {}, None
         return masks
