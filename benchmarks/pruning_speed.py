@@ -41,9 +41,9 @@ FORWARD = ("dense", "structured, removed")
 LENGTHS = (128, 48)
 
 
-def train(name: str, dataset: str, turn: Turn) -> None:
+def train(name: str, dataset: str, precision: str | None, turn: Turn) -> None:
     """A fit that steps when it is its turn."""
-    glint("mrpc", dataset, turn, more=CALLBACKS[name]())
+    glint("mrpc", dataset, turn, precision, more=CALLBACKS[name]())
 
 
 def forward(name: str, length: int, turn: Turn) -> None:
@@ -96,17 +96,20 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="folder in the layout of nyu-mll/glue")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=10, help="training steps a turn")
+    parser.add_argument("--precision", help="by default what `glint fit` chooses on this CPU")
     parser.add_argument("--only", nargs="+", default=list(CALLBACKS), choices=list(CALLBACKS))
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         name, length = arguments.worker
         if length == "train":
-            train(name, arguments.dataset, Turn())
+            train(name, arguments.dataset, arguments.precision, Turn())
         else:
             forward(name, int(length), Turn())
         return
-    data = ("--dataset", arguments.dataset)
+    data = ["--dataset", arguments.dataset]
+    if arguments.precision:
+        data.append(f"--precision={arguments.precision}")
     commands = {n: _command(*data, "--worker", n, "train") for n in arguments.only}
     seconds = measure(commands, arguments.rounds, arguments.steps)
     print("\n| training, mrpc, batch 8 | ms a step | against dense |\n| --- | --- | --- |")
