@@ -14,10 +14,12 @@ COMMANDS = {
     "validate": "score a checkpoint on the validation set",
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
+    "compress": "run a recipe from a task to a small, fast model: teacher, student, int8, artifact",
     "export": "write a checkpoint as a folder that opens alone: hf, torch, onnx, openvino, int8",
     "benchmark": "measure exported folders against each other: latency, memory, size, scores",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
+    "shrink": "take layers, heads and neurons out until it is as fast here as you say",
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
 }
 

@@ -1,6 +1,7 @@
 """`fit`, `validate`, `test`, `predict` and the commands on trained models: LightningCLI with
 Glint's module, data and callbacks."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -30,14 +31,18 @@ from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.checkpoint_io import AtomicCheckpointIO
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
+from lightning_app.commands.derived_checkpoint import check_target, write_checkpoint
 from lightning_app.commands.quantization_files import write_quantization_files
 from lightning_app.commands.quantization_text import export_command, quantization_summary
 from lightning_app.commands.quantize import Quantize
 from lightning_app.commands.quantized_checkpoint import FILE as QUANTIZED
-from lightning_app.commands.quantized_checkpoint import check_target, write_checkpoint
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_files import prepare_folder, write_files
 from lightning_app.commands.sensitivity_text import next_commands, summary
+from lightning_app.commands.shrink import FILE as SHRUNK
+from lightning_app.commands.shrink import Shrink
+from lightning_app.commands.shrink_text import fit_command, shrink_summary
+from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
 from lightning_app.precision import MIXED, choose_precision
 from lightning_app.run_folder import (
@@ -51,7 +56,7 @@ from modules import TextClassifier
 RUN_VERSION = "GLINT_RUN_VERSION"
 """Environment variable by which the first process tells the others the number of the run."""
 
-ON_ONE_DEVICE = ("sensitivity", "quantize")
+ON_ONE_DEVICE = ("sensitivity", "quantize", "shrink")
 """Commands that are methods of `CommandTrainer`, whatever the run was trained on."""
 
 TRAINER_DEFAULTS = {
@@ -65,7 +70,8 @@ class GlintCLI(LightningCLI):
     """The command line of a LightningModule and a LightningDataModule, for one command.
 
     Args:
-        command: ``fit``, ``validate``, ``test``, ``predict``, ``sensitivity`` or ``quantize``; only
+        command: ``fit``, ``validate``, ``test``, ``predict``, ``sensitivity``, ``quantize`` or
+            ``shrink``; only
             its parser is built, which makes `--help` four times as fast.
     """
 
@@ -121,6 +127,8 @@ class GlintCLI(LightningCLI):
             parser.add_class_arguments(Sensitivity, "sensitivity")
         if self.command == "quantize":
             parser.add_class_arguments(Quantize, "quantize")
+        if self.command == "shrink":
+            parser.add_class_arguments(Shrink, "shrink")
 
     def _parse_ckpt_path(self) -> None:
         """Options are the YAML's and the command line's, never the checkpoint's."""
@@ -236,23 +244,45 @@ class GlintCLI(LightningCLI):
 
     def quantize(self, **kwargs: Any) -> None:
         """Quantize the checkpoint; write another one, and say what came out and what is next."""
-        if self.checkpoint is None:
-            raise InputError(
-                "Expected `--ckpt_path` to quantize, got None: a checkpoint of `glint fit`, `last`"
-                " or `best`."
-            )
+        checkpoint = self._needed_checkpoint("quantize")
         options: Quantize = self._get(self.config_init, "quantize")
-        target = Path(options.output or self.checkpoint.with_name(QUANTIZED))
-        check_target(target, self.checkpoint, options.overwrite)
+        target = Path(options.output or checkpoint.with_name(QUANTIZED))
+        check_target(target, checkpoint, options.overwrite, "quantize")
         result = self.trainer.quantize(**kwargs, options=options)  # type: ignore[attr-defined]
         assert self.model.architecture is not None
-        write_checkpoint(self.checkpoint, self.model.architecture, target)
-        files = write_quantization_files(result, target, str(self.checkpoint))
+        write_checkpoint(checkpoint, self.model.architecture, target)
+        files = write_quantization_files(result, target, str(checkpoint))
         written = ", ".join(map(str, (target, *files)))
         sys.stdout.write(
             f"\n{quantization_summary(result)}\nwritten: {written}\n"
             f"next: {export_command(target)}\n"
         )
+
+    def shrink(self, **kwargs: Any) -> None:
+        """Shrink the checkpoint; write another one, and say what came out and what is next."""
+        checkpoint = self._needed_checkpoint("shrink")
+        options: Shrink = self._get(self.config_init, "shrink")
+        target = Path(options.output or checkpoint.with_name(SHRUNK))
+        check_target(target, checkpoint, options.overwrite, "shrink")
+        result = self.trainer.shrink(**kwargs, options=options)  # type: ignore[attr-defined]
+        assert self.model.architecture is not None
+        write_checkpoint(checkpoint, self.model.architecture, target, self.model.state_dict())
+        table = target.with_suffix(".json")
+        plain = {"checkpoint": str(checkpoint), **result.as_plain()}
+        write_whole(table, (json.dumps(plain, indent=1) + "\n").encode())
+        config = (self._get(self.config, "config") or ["CONFIG"])[0]
+        sys.stdout.write(
+            f"\n{shrink_summary(result)}\nwritten: {target}, {table}\n"
+            f"next: {fit_command(str(config), target, checkpoint)}\n"
+        )
+
+    def _needed_checkpoint(self, command: str) -> Path:
+        if self.checkpoint is None:
+            raise InputError(
+                f"Expected `--ckpt_path` to {command}, got None: a checkpoint of `glint fit`,"
+                " `last` or `best`."
+            )
+        return self.checkpoint
 
     def after_fit(self) -> None:
         """Say what came out and what to do next."""

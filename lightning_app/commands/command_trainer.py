@@ -10,6 +10,7 @@ from lightning_app.commands.quantization_result import QuantizationResult
 from lightning_app.commands.quantize import Quantize
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_result import SensitivityResult
+from lightning_app.commands.shrink import Shrink, ShrinkResult
 from lightning_app.errors import InputError
 from lightning_app.matmul import onednn_matmul
 from modules.text_classifier import TextClassifier
@@ -76,10 +77,35 @@ class CommandTrainer(Trainer):
                 show_progress=self.progress_bar_callback is not None,
             )
 
+    def shrink_model(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        options: Shrink,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> ShrinkResult:
+        """Take layers, heads and neurons out to meet a target; the model follows.
+
+        Args:
+            model: A `TextClassifier`.
+            datamodule: Of its task.
+            options: The target.
+            ckpt_path: Checkpoint of `glint fit`.
+            weights_only: Checkpoints of Glint always hold plain values only.
+        """
+        classifier, data = self._checked(model, datamodule, "shrink")
+        self._open(classifier, data, ckpt_path)
+        with self._products():
+            return options.shrink(
+                classifier, data, show_progress=self.progress_bar_callback is not None
+            )
+
     # The subcommands. jsonargparse calls the group of a method's options as the method, and that of
     # `--sensitivity.*` would have the same name.
     sensitivity = measure_sensitivity
     quantize = quantize_model
+    shrink = shrink_model
 
     def _checked(
         self, model: LightningModule, datamodule: LightningDataModule, command: str

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.benchmark import Baseline, Benchmark, Length
+from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.predict_artifact import PredictArtifact
@@ -20,7 +21,7 @@ def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("export", "benchmark", "doctor")
+    return command in ("compress", "export", "benchmark", "doctor")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -41,15 +42,25 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     parser.add_argument("--config", action="config", help="A YAML file with these options.")
     if chosen.folders is not None:
         parser.add_argument(chosen.folders, nargs="+", type=str, help="Folders of `glint export`.")
-    own = {chosen.folders, *chosen.lists, *chosen.flags} - {None}
+    own = {chosen.folders, *chosen.lists, *chosen.flags, *chosen.hidden} - {None}
     parser.add_class_arguments(chosen.kind, as_group=False, skip=own)
     for name, (kind, text) in chosen.lists.items():
         parser.add_argument(f"--{name}", nargs="+", type=kind, default=None, help=text)
     for name, (default, text) in chosen.flags.items():
         parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
-    options = parser.parse_args(list(arguments)).as_dict()
+    said, of_fits = split_fit_options(arguments) if chosen.has_fits else (list(arguments), [])
+    options = dict(vars(parser.instantiate(parser.parse_args(said))))
     options.pop("config")
+    if chosen.has_fits:
+        options["fit_options"] = of_fits
     return chosen.run(chosen.kind(**options))
+
+
+def _compress(options: Compress) -> int:
+    from lightning_app.recipes.result_text import result_text
+
+    sys.stdout.write(f"\n{result_text(options.run())}")
+    return 0
 
 
 def _export(options: Export) -> int:
@@ -101,6 +112,8 @@ class _Command:
         flags: Options that need no value, with their default and help.
         lists: Options that take several values, with the type of one and their help.
         folders: The argument that takes what stands without a name.
+        has_fits: Whether options of `glint fit` are taken, too.
+        hidden: Arguments that are no option.
     """
 
     kind: Any
@@ -108,6 +121,8 @@ class _Command:
     flags: dict[str, tuple[bool, str]] = field(default_factory=dict)
     lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
     folders: str | None = None
+    has_fits: bool = False
+    hidden: tuple[str, ...] = ()
 
 
 _EXPORT_FLAGS = {
@@ -129,7 +144,12 @@ _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
     ),
 }
 
+_COMPRESS_FLAGS = {"plan": (False, "Print what would be done, and how long it takes; do nothing.")}
+
 _COMMANDS = {
+    "compress": _Command(
+        Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
+    ),
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from datamodules import TextDataModule
 from lightning_app.commands.accuracy_search import search_groups_to_leave
+from lightning_app.commands.derived_checkpoint import check_target, write_checkpoint
 from lightning_app.commands.module_groups import ModuleGroup, module_groups
 from lightning_app.commands.quantization_files import cost_bars
 from lightning_app.commands.quantization_result import AccuracySearch
 from lightning_app.commands.quantization_text import quantization_summary
 from lightning_app.commands.quantize import Quantize
-from lightning_app.commands.quantized_checkpoint import check_target, weight_bytes, write_checkpoint
+from lightning_app.commands.quantized_checkpoint import weight_bytes
 from lightning_app.commands.row_scorer import Score
 from lightning_app.errors import InputError
 from lightning_app.functional.activation_histogram import entropy_threshold, histogram
@@ -335,11 +336,11 @@ def test_what_must_not_be_written_over(checkpoint: Path, tmp_path: Path) -> None
     there = tmp_path / "there.ckpt"
     there.touch()
     with pytest.raises(InputError, match=r"there.ckpt', which is there; choose another name"):
-        check_target(there, checkpoint, overwrite=False)
-    check_target(there, checkpoint, overwrite=True)
+        check_target(there, checkpoint, overwrite=False, command="quantize")
+    check_target(there, checkpoint, overwrite=True, command="quantize")
     with pytest.raises(InputError, match=r"another file than `--ckpt_path`"):
-        check_target(checkpoint, checkpoint, overwrite=True)
+        check_target(checkpoint, checkpoint, overwrite=True, command="quantize")
     with pytest.raises(InputError, match=r"to be a file, got the folder"):
-        check_target(tmp_path, checkpoint, overwrite=True)
+        check_target(tmp_path, checkpoint, overwrite=True, command="quantize")
     with pytest.raises(InputError, match=r"Expected to write the checkpoint '/dev/null/a.ckpt'"):
-        check_target(Path("/dev/null/a.ckpt"), checkpoint, overwrite=False)
+        check_target(Path("/dev/null/a.ckpt"), checkpoint, overwrite=False, command="quantize")

@@ -1,0 +1,99 @@
+"""Lead a task to a small, fast model: `glint compress`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning_app.errors import InputError
+from lightning_app.recipes.stage import Stage, Target
+
+if TYPE_CHECKING:
+    from lightning_app.recipes.result import RecipeResult
+
+DEFAULT_ROOT = "runs/compress"
+FIT_OPTIONS = ("--model", "--data", "--trainer", "--checkpoint", "--seed_everything")
+"""What on the command line is of the fits, and not of the recipe."""
+_RESERVED = ("--trainer.default_root_dir", "--trainer.logger")
+
+
+class Compress:
+    """Runs a recipe: fine-tune, shrink to a structure that is fast here, distill, quantize, export,
+    benchmark. It ends with the artifact, and with a table of what it gained and lost.
+
+    Each stage's result is kept by a hash of what it follows from: run again, what is finished is
+    skipped, what was killed goes on, and what changed runs anew with all that builds on it.
+    Options of `glint fit` (`--data.dataset`, `--model.model_name_or_path`, ...) are passed to each
+    fit of the recipe.
+
+    Args:
+        name: Of the recipe, and of its folder in `root`.
+        base: YAML files of the task, as `glint fit --config` takes them.
+        stages: In their order; see docs/compress.md.
+        options: Further configuration of each fit, in the words of its YAML.
+        target: What the artifact is to achieve on this machine.
+        targets: Speedups, ascending, each for an artifact of its own, in place of
+            `target.speedup`.
+        root: Folder of all recipes.
+        plan: Print what would be done, step by step, and how long it will take; do nothing.
+        fit_options: Of `glint fit`, for each fit of the recipe.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: list[str],
+        stages: list[Stage],
+        options: dict[str, Any] | None = None,
+        target: Target | None = None,
+        targets: list[float] | None = None,
+        root: str = DEFAULT_ROOT,
+        plan: bool = False,
+        fit_options: Sequence[str] = (),
+    ) -> None:
+        from lightning_app.recipes.recipe import Recipe
+
+        self.recipe = Recipe(name, base, stages, dict(options or {}), target, targets)
+        self.root = Path(root) / name
+        self.plan = plan
+        self.fit_options = tuple(fit_options)
+        for option in self.fit_options:
+            if option.startswith(_RESERVED):
+                raise InputError(
+                    f"Expected `--root` in place of `{option}`: a recipe keeps its runs in folders"
+                    " of its own."
+                )
+
+    def run(self, say: Any = print) -> "RecipeResult":
+        """Run it.
+
+        Args:
+            say: Is told each line of progress.
+
+        Raises:
+            InputError: If the recipe cannot work, or a stage fails.
+        """
+        from lightning_app.recipes.engine import Engine
+        from lightning_app.recipes.result import recipe_result, write_result
+
+        engine = Engine(self.recipe, self.root, self.fit_options, say)
+        done = engine.run()
+        result = recipe_result(self.recipe.name, self.root, self.recipe.target, done)
+        write_result(result)
+        return result
+
+
+def split_fit_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those of the recipe, and those of its fits, each with its value behind `=`."""
+    own: list[str] = []
+    of_fits: list[str] = []
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        name = word.partition("=")[0]
+        if not any(name == o or name.startswith((f"{o}.", f"{o}+")) for o in FIT_OPTIONS):
+            own.append(word)
+        elif "=" in word or not left or left[0].startswith("--"):
+            of_fits.append(word)
+        else:
+            of_fits.append(f"{word}={left.pop(0)}")
+    return own, of_fits

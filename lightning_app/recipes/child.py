@@ -1,0 +1,69 @@
+"""Commands of a recipe, each in a process of its own that ends with ours."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_app.errors import InputError
+
+LOG = "log.txt"
+_SHOWN_LINES = 15
+_OURS = "glint: "
+_PARENT_DEATH_SIGNAL = 1  # of Linux' prctl
+
+
+def run_command(arguments: Sequence[str], folder: Path, codes: Sequence[int] = (0,)) -> None:
+    """Run `glint` with these arguments; on a terminal its output is shown, else kept in a file.
+
+    Args:
+        arguments: Behind `glint`.
+        folder: Where `log.txt` goes.
+        codes: Exit codes that are no failure.
+
+    Raises:
+        InputError: If it fails, with the end of what it said.
+    """
+    command = [sys.executable, "-m", "lightning_app", *arguments]
+    shown = sys.stdout.isatty()
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(f"$ glint {' '.join(arguments)}\n")
+        log.flush()
+        output = None if shown else log
+        code = subprocess.call(
+            command, stdout=output, stderr=output, preexec_fn=_end_with_parent(os.getpid())
+        )
+    if code < 0:
+        raise InputError(
+            f"Expected `glint {arguments[0]}` to finish, but its process was ended by"
+            f" {signal.Signals(-code).name}; run the same command again, and it goes on."
+        )
+    if code not in codes:
+        raise InputError(_why(arguments[0], code, folder / LOG, shown))
+
+
+def _why(command: str, code: int, log: Path, shown: bool) -> str:
+    said = "see above"
+    if not shown:
+        lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+        own = [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
+        said = own[-1] if own else "\n".join(lines[-_SHOWN_LINES:])
+    return f"Expected `glint {command}` to finish, but it ended with code {code} ({log}): {said}"
+
+
+def _end_with_parent(parent: int):  # type: ignore[no-untyped-def]  # what `preexec_fn` takes
+    """On Linux a killed recipe takes its fit along, which would go on writing unseen."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    library = ctypes.CDLL(None)
+
+    def prepare() -> None:
+        library.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the line above
+            os._exit(1)
+
+    return prepare
