@@ -37,6 +37,13 @@ class Compression(Callback, ABC):
         """What the monitor writes to the logger, by name under ``compression/``."""
         return {}
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """What holds from this optimizer step on, by name, for `glint plan`; from `on_fit_start`.
+
+        Numbers that change for the last time where the goal is reached.
+        """
+        return {}
+
 
 def is_eligible(trainer: Trainer) -> bool:
     """Whether the model as it is now may be called the best: all compression is complete."""

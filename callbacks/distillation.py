@@ -123,6 +123,7 @@ class Distillation(Callback):
         self._student: Features | None = None
         self._teaches: dict[str, Tensor] = {}
         self._added: list[str] = []
+        self._in_steps: dict[str, WeightSchedule] = {}
         self._restored_hash: str | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -176,6 +177,12 @@ class Distillation(Callback):
         pl_module.objective.reweight(TASK, schedule)
         assert pl_module.task is not None
         self._agreement = TeacherAgreement(self._outputs, pl_module.task.problem_type)
+
+    def course(self, step: int) -> dict[str, float]:
+        """The weight of each term by then, for `glint plan`; from `on_fit_start`."""
+        weights = {name: self.weights[name] for name in (*TERMS, TASK) if self.weights[name]}
+        factors = {name: schedule.factor(step) for name, schedule in self._in_steps.items()}
+        return {f"weight of {n}": w * factors.get(n, 1.0) for n, w in weights.items()}
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -288,7 +295,7 @@ class Distillation(Callback):
         weight, schedule = self.weights[name], self.schedules.get(name)
         if schedule is None:
             return weight
-        in_steps = schedule.in_steps(trainer)
+        in_steps = self._in_steps[name] = schedule.in_steps(trainer)
         return lambda: weight * in_steps.factor(trainer.global_step)
 
     def _forward_context(self, trainer: Trainer, model: TextClassifier) -> Any:

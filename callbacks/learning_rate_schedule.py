@@ -1,5 +1,6 @@
 """Warm-up and decay of the learning rate, step by step."""
 
+from collections.abc import Callable
 from functools import partial
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -57,6 +58,7 @@ class LearningRateSchedule(Callback):
         self.warmup_steps = warmup_steps
         self.power = power
         self.final_factor = final_factor
+        self._rate: Callable[[int], float] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Attach the schedule; its position is restored right after this hook."""
@@ -80,9 +82,15 @@ class LearningRateSchedule(Callback):
             final_factor=self.final_factor,
         )
         scheduler = LambdaLR(trainer.optimizers[0], factor)
+        self._rate = lambda step: float(scheduler.base_lrs[0]) * factor(step)
         trainer.strategy.lr_scheduler_configs.append(
             LRSchedulerConfig(scheduler, interval="step", frequency=1)
         )
+
+    def course(self, step: int) -> dict[str, float]:
+        """The learning rate by then, for `glint plan`; from `on_fit_start`."""
+        assert self._rate is not None, "known when the fit has started"
+        return {"learning rate": self._rate(step)}
 
     def _warmup(self, total_steps: int) -> int:
         steps = self.warmup_steps

@@ -105,6 +105,12 @@ class MovementPruning(WeightPruning):
         self._optimizer: AdamW | None = None
         self._restored: dict[str, Any] = {}
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """Sparsity by then; of ``soft``, the threshold that it follows from."""
+        if self.kind == "hard":
+            return super().course(step)
+        return {"threshold": self._scheduled(step, self.threshold)}
+
     def state_dict(self) -> dict[str, Any]:
         """Masks, scores, their optimizer, and the values of masked weights."""
         state = super().state_dict()

@@ -89,6 +89,11 @@ class OperatorSurgery(Compression):
         """The share of the new operators."""
         return {"operator_share": self._share}
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """The share of the new operators by then."""
+        assert self._steps is not None, "known when the fit has started"
+        return {"new operators": 0.0 if step < self._steps.start else _share(self._steps, step)}
+
     def state_dict(self) -> dict[str, Any]:
         """The share; what it is a share of is in the architecture record."""
         return {"share": self._share}

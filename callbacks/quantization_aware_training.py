@@ -113,6 +113,14 @@ class QuantizationAwareTraining(Compression):
             metrics["ranges_are_fixed"] = float(self._is_frozen)
         return metrics
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """Whether it is on by then, and whether ranges are fixed."""
+        start, freeze = self._steps
+        if step < start:
+            return {"rounding": "off"}
+        observes = self.scheme == "static" and step < freeze
+        return {"rounding": f"{self.scheme}, ranges observed" if observes else self.scheme}
+
     def state_dict(self) -> dict[str, Any]:
         """How far it is; the ranges themselves are in the architecture record."""
         return {

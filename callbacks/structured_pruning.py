@@ -124,6 +124,10 @@ class StructuredPruning(WeightMasking):
         """One per target: two callbacks in a run may remove different things."""
         return self._generate_state_key(target=str(self.target), keep_layers=self.keep_layers)
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """How much of what is to go is closed by then; nothing where it went before training."""
+        return super().course(step) if self.is_gradual else {}
+
     def state_dict(self) -> dict[str, Any]:
         """Masks and the importance measured so far."""
         return {**super().state_dict(), "measured": self._measured.as_plain()}

@@ -66,6 +66,13 @@ class WeightMasking(Compression):
         """Sparsity of what is pruned, overall and by weight, and the last change's churn."""
         return self._metrics
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """How much of the target is reached by then, from 0 to 1."""
+        return {"pruned, of the target": self._scheduled(step, 1.0)}
+
+    def _scheduled(self, step: int, final: float) -> float:
+        return 0.0 if step < self.steps.start else self.steps.sparsity(step, final)
+
     def state_dict(self) -> dict[str, Any]:
         """Masks, and how far the schedule is."""
         return {

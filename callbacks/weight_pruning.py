@@ -72,6 +72,12 @@ class WeightPruning(WeightMasking):
     ) -> Mapping[str, Tensor]:
         """Importance of each weight, of its shape, by name."""
 
+    def course(self, step: int) -> dict[str, float | str]:
+        """Sparsity by then."""
+        if self.sparsity is None:
+            return super().course(step)
+        return {"sparsity": self._scheduled(step, self.sparsity)}
+
     def _find_parameters(self, model: TextClassifier) -> dict[str, Parameter]:
         weights = prunable_weights(model, self.include, self.exclude)
         for name, weight in weights.items():

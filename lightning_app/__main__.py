@@ -19,6 +19,7 @@ COMMANDS = {
     "benchmark": "measure exported folders against each other: latency, memory, size, scores",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
+    "plan": "say what a fit would do at each step and how long it takes, from a few steps",
     "shrink": "take layers, heads and neurons out until it is as fast here as you say",
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
 }
@@ -91,14 +92,15 @@ def _run_without_trainer(command: str) -> int:
 
 
 def _run_with_trainer(command: str) -> int:
+    from lightning_app.quiet import silence_noise
+
+    silence_noise()  # what is imported next is noisy already
     from jsonargparse import ArgumentError
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from lightning_app.cli import GlintCLI
     from lightning_app.parse_errors import input_error_within, option_sentence
-    from lightning_app.quiet import silence_noise
 
-    silence_noise()
     try:
         GlintCLI(command)
     except (InputError, MisconfigurationException) as error:

@@ -32,6 +32,7 @@ from lightning_app.checkpoint_io import AtomicCheckpointIO
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
 from lightning_app.commands.derived_checkpoint import check_target, write_checkpoint
+from lightning_app.commands.plan import Plan
 from lightning_app.commands.quantization_files import write_quantization_files
 from lightning_app.commands.quantization_text import export_command, quantization_summary
 from lightning_app.commands.quantize import Quantize
@@ -42,6 +43,7 @@ from lightning_app.commands.sensitivity_text import next_commands, summary
 from lightning_app.commands.shrink import FILE as SHRUNK
 from lightning_app.commands.shrink import Shrink
 from lightning_app.commands.shrink_text import fit_command, shrink_summary
+from lightning_app.commands.timeline_text import timeline_picture, timeline_text
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
 from lightning_app.precision import MIXED, choose_precision
@@ -56,7 +58,7 @@ from modules import TextClassifier
 RUN_VERSION = "GLINT_RUN_VERSION"
 """Environment variable by which the first process tells the others the number of the run."""
 
-ON_ONE_DEVICE = ("sensitivity", "quantize", "shrink")
+ON_ONE_DEVICE = ("sensitivity", "quantize", "shrink", "plan")
 """Commands that are methods of `CommandTrainer`, whatever the run was trained on."""
 
 TRAINER_DEFAULTS = {
@@ -127,6 +129,8 @@ class GlintCLI(LightningCLI):
             parser.add_class_arguments(Sensitivity, "sensitivity")
         if self.command == "quantize":
             parser.add_class_arguments(Quantize, "quantize")
+        if self.command == "plan":
+            parser.add_class_arguments(Plan, "plan")
         if self.command == "shrink":
             parser.add_class_arguments(Shrink, "shrink")
 
@@ -148,7 +152,7 @@ class GlintCLI(LightningCLI):
         config["ckpt_path"] = None if self.checkpoint is None else str(self.checkpoint)
         if wanted is not None and self.checkpoint is None:
             self._no_checkpoint_yet(root / name)
-        if self.command == "fit":
+        if self.command in ("fit", "plan"):
             self._choose_precision(config.trainer)
         if self.command == "fit" and not config.trainer.fast_dev_run:
             self._claim_run_folder = partial(self._run_folder, root, name, wanted)
@@ -257,6 +261,18 @@ class GlintCLI(LightningCLI):
             f"\n{quantization_summary(result)}\nwritten: {written}\n"
             f"next: {export_command(target)}\n"
         )
+
+    def plan(self, **kwargs: Any) -> None:
+        """Say what the fit would do, and how long it would take."""
+        options: Plan = self._get(self.config_init, "plan")
+        timeline = self.trainer.plan(**kwargs, options=options)  # type: ignore[attr-defined]
+        if options.output is not None:
+            plain = (json.dumps(timeline.as_plain()) + "\n").encode()
+            write_whole(options.output, plain)
+            name = str(self._get(self.config, "name") or options.output.stem)
+            write_whole(options.output.with_suffix(".png"), timeline_picture(timeline, name))
+        sys.stdout.write(f"\n{timeline_text(timeline)}\n")
+        timeline.check()
 
     def shrink(self, **kwargs: Any) -> None:
         """Shrink the checkpoint; write another one, and say what came out and what is next."""

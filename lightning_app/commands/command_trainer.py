@@ -3,17 +3,23 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
+from callbacks import RunCheckpoint, RunSummary, ValidationPictures
 from datamodules import TextDataModule
+from lightning_app.commands.plan import FewSteps, Plan
 from lightning_app.commands.quantization_result import QuantizationResult
 from lightning_app.commands.quantize import Quantize
 from lightning_app.commands.sensitivity import Sensitivity
 from lightning_app.commands.sensitivity_result import SensitivityResult
 from lightning_app.commands.shrink import Shrink, ShrinkResult
+from lightning_app.commands.timeline import Timeline
 from lightning_app.errors import InputError
 from lightning_app.matmul import onednn_matmul
 from modules.text_classifier import TextClassifier
+
+NOT_PLANNED = (RunCheckpoint, RunSummary, ValidationPictures)
+"""Callbacks that write, and do nothing to the course of a fit."""
 
 
 class CommandTrainer(Trainer):
@@ -101,11 +107,39 @@ class CommandTrainer(Trainer):
                 classifier, data, show_progress=self.progress_bar_callback is not None
             )
 
+    def plan_fit(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        options: Plan,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> Timeline:
+        """Run a few steps of the fit and say what all of it would be.
+
+        Args:
+            model: A `TextClassifier`.
+            datamodule: Of its task.
+            options: How many steps.
+            ckpt_path: To go on from.
+            weights_only: Checkpoints of Glint always hold plain values only.
+        """
+        classifier, _ = self._checked(model, datamodule, "plan")
+        steps = FewSteps(options.num_steps)
+        present: list[Callback] = list(vars(self)["callbacks"])
+        self.callbacks = [*(c for c in present if not isinstance(c, NOT_PLANNED)), steps]
+        self.limit_val_batches = 0
+        self.fit(model, datamodule=datamodule, ckpt_path=ckpt_path)
+        if options.checkpoint is not None:
+            self.save_checkpoint(options.checkpoint)
+        return steps.timeline(self, classifier)
+
     # The subcommands. jsonargparse calls the group of a method's options as the method, and that of
     # `--sensitivity.*` would have the same name.
     sensitivity = measure_sensitivity
     quantize = quantize_model
     shrink = shrink_model
+    plan = plan_fit
 
     def _checked(
         self, model: LightningModule, datamodule: LightningDataModule, command: str

@@ -8,6 +8,7 @@ from lightning_app.errors import InputError
 from lightning_app.recipes.stage import Stage, Target
 
 if TYPE_CHECKING:
+    from lightning_app.recipes.engine import Engine
     from lightning_app.recipes.result import RecipeResult
 
 DEFAULT_ROOT = "runs/compress"
@@ -35,6 +36,8 @@ class Compress:
             `target.speedup`.
         root: Folder of all recipes.
         plan: Print what would be done, step by step, and how long it will take; do nothing.
+        estimate: Run a few steps of each fit first, to say how long it will take and to find what
+            cannot work.
         fit_options: Of `glint fit`, for each fit of the recipe.
     """
 
@@ -48,6 +51,7 @@ class Compress:
         targets: list[float] | None = None,
         root: str = DEFAULT_ROOT,
         plan: bool = False,
+        estimate: bool = True,
         fit_options: Sequence[str] = (),
     ) -> None:
         from lightning_app.recipes.recipe import Recipe
@@ -55,6 +59,7 @@ class Compress:
         self.recipe = Recipe(name, base, stages, dict(options or {}), target, targets)
         self.root = Path(root) / name
         self.plan = plan
+        self.estimate = estimate
         self.fit_options = tuple(fit_options)
         for option in self.fit_options:
             if option.startswith(_RESERVED):
@@ -62,6 +67,29 @@ class Compress:
                     f"Expected `--root` in place of `{option}`: a recipe keeps its runs in folders"
                     " of its own."
                 )
+
+    def print_plan(self, say: Any = print) -> None:
+        """Print the course of each fit in full, and do nothing else.
+
+        Raises:
+            InputError: If the recipe cannot work.
+        """
+        from lightning_app.recipes.engine import Engine
+
+        say(self.plan_text(Engine(self.recipe, self.root, self.fit_options, say), in_full=True))
+
+    def plan_text(self, engine: "Engine", in_full: bool) -> str:
+        """What will be done; the engine learns how long it will take."""
+        from lightning_app.recipes.timeline import Planning, plan_text
+
+        planned = self.recipe.planned()
+        folders = engine.folders(planned)
+        timelines = {}
+        if self.estimate or in_full:
+            planning = Planning(self.root, self.fit_options, engine.say)
+            timelines = planning.timelines(planned, folders)
+        engine.left = {name: timeline.seconds for name, timeline in timelines.items()}
+        return plan_text(planned, folders, timelines, in_full)
 
     def run(self, say: Any = print) -> "RecipeResult":
         """Run it.
@@ -76,6 +104,7 @@ class Compress:
         from lightning_app.recipes.result import recipe_result, write_result
 
         engine = Engine(self.recipe, self.root, self.fit_options, say)
+        say(self.plan_text(engine, in_full=False))
         done = engine.run()
         result = recipe_result(self.recipe.name, self.root, self.recipe.target, done)
         write_result(result)

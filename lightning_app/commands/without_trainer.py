@@ -59,7 +59,14 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
 def _compress(options: Compress) -> int:
     from lightning_app.recipes.result_text import result_text
 
-    sys.stdout.write(f"\n{result_text(options.run())}")
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    if options.plan:
+        options.print_plan(say)
+    else:
+        sys.stdout.write(f"\n{result_text(options.run(say))}")
     return 0
 
 
@@ -144,7 +151,10 @@ _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
     ),
 }
 
-_COMPRESS_FLAGS = {"plan": (False, "Print what would be done, and how long it takes; do nothing.")}
+_COMPRESS_FLAGS = {
+    "plan": (False, "Print what would be done, and how long it takes; do nothing."),
+    "estimate": (True, "Run a few steps of each fit first, to say how long all will take."),
+}
 
 _COMMANDS = {
     "compress": _Command(

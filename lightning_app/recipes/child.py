@@ -15,19 +15,22 @@ _OURS = "glint: "
 _PARENT_DEATH_SIGNAL = 1  # of Linux' prctl
 
 
-def run_command(arguments: Sequence[str], folder: Path, codes: Sequence[int] = (0,)) -> None:
-    """Run `glint` with these arguments; on a terminal its output is shown, else kept in a file.
+def run_command(
+    arguments: Sequence[str], folder: Path, codes: Sequence[int] = (0,), quiet: bool = False
+) -> None:
+    """Run `glint` with these arguments; its output is shown on a terminal, else kept in a file.
 
     Args:
         arguments: Behind `glint`.
         folder: Where `log.txt` goes.
         codes: Exit codes that are no failure.
+        quiet: Not on the terminal, either.
 
     Raises:
         InputError: If it fails, with the end of what it said.
     """
     command = [sys.executable, "-m", "lightning_app", *arguments]
-    shown = sys.stdout.isatty()
+    shown = sys.stdout.isatty() and not quiet
     with (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ glint {' '.join(arguments)}\n")
         log.flush()

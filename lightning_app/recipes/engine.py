@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lightning_app.errors import InputError
 from lightning_app.recipes.child import run_command
-from lightning_app.recipes.composition import with_teacher
 from lightning_app.recipes.inputs import stage_hash
 from lightning_app.recipes.recipe import PlannedStage, Recipe
 from lightning_app.recipes.stage_commands import COMMANDS, CONFIG, ROWS, RUN, Earlier
+from lightning_app.recipes.stage_config import write_config
 from lightning_app.recipes.stage_folder import StageFolder, StageResult
 
 LOCK = ".lock"
@@ -123,7 +123,7 @@ class Engine:
         if not COMMANDS[planned.stage.kind].goes_on or not _has_checkpoint(folder.path):
             folder.clear()
         if planned.stage.kind == "fit":
-            _write_config(planned, folder.path, earlier)
+            write_config(planned, folder.path, earlier)
         elif planned.stage.has_checkpoint:
             assert earlier.run_config is not None
             # Beside the checkpoint: an export reads lengths and the recipe of its card from there.
@@ -201,14 +201,3 @@ def _has_checkpoint(folder: Path) -> bool:
     from lightning_app.checkpoint import is_whole
 
     return any(is_whole(file) for file in (folder / RUN / "checkpoints").glob("*.ckpt"))
-
-
-def _write_config(planned: PlannedStage, folder: Path, earlier: Earlier) -> None:
-    import yaml  # type: ignore[import-untyped]
-
-    config = {k: v for k, v in planned.config.items() if k != "name"}
-    if earlier.teacher is not None:
-        config = with_teacher(config, str(earlier.teacher), planned.name)
-    text = f"# Stage {planned.name!r} of a recipe of `glint compress`.\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(text + yaml.safe_dump(config, sort_keys=False), "utf-8")
