@@ -84,8 +84,8 @@ def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         before = merged.get(name)
         if key != name:
             merged[name] = [*(before or []), *_listed(value)]
-        elif isinstance(before, Mapping) and isinstance(value, Mapping):
-            merged[name] = _over(before, value)
+        elif isinstance(value, Mapping):
+            merged[name] = _over(before if isinstance(before, Mapping) else {}, value)
         else:
             merged[name] = value
     return merged

@@ -134,7 +134,9 @@ def _with_starts(stages: Sequence[Stage]) -> list[Stage]:
                     f"Expected `{kind}` of stage {stage.name!r} to be an earlier stage with a"
                     f" checkpoint ({', '.join(known) or 'there is none'}), got {other!r}."
                 )
-        found.append(replace(stage, start=stage.start or last))
+        # A benchmark is of all exports, on the rows that the dense model was validated on.
+        default = next(iter(known), None) if stage.kind == "benchmark" else last
+        found.append(replace(stage, start=stage.start or default))
         last = stage.name if stage.has_checkpoint else last
     return found
 
