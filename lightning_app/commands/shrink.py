@@ -151,7 +151,7 @@ class Shrink:
         data.setup("fit")
         lengths = self._lengths(data)
         table = self._table(base, data.max_seq_length, show_progress)
-        reference_ms = self._reference_ms(base, lengths, show_progress)
+        reference_ms = self._reference_ms(base, lengths)
         budget = self._budget(reference_ms)
         before = model.architecture
         parameters = sum(p.numel() for p in _network(model).parameters())
@@ -219,7 +219,7 @@ class Shrink:
         )
 
     def _reference_ms(
-        self, base: ArchitectureRecord, lengths: int | Sequence[int], show_progress: bool
+        self, base: ArchitectureRecord, lengths: int | Sequence[int]
     ) -> float | None:
         from lightning_app.structure_search.reference_latency import reference_latency
 
@@ -231,7 +231,6 @@ class Shrink:
             self.batch_size,
             lengths,
             say=rank_zero_info,
-            show_progress=show_progress,
         )
 
     def _budget(self, reference_ms: float | None) -> Any:
