@@ -38,6 +38,12 @@ METHODS = {
         )
         for share in SHARES
     },
+    **{
+        f"second order, recycled {share:.0%}": _callback(
+            "SecondOrderPruning", f"sparsity: {share}, num_gradients: 0, {GRADUAL}"
+        )
+        for share in SHARES
+    },
     "2:4": _callback("MagnitudePruning", f"pattern: '2:4', {GRADUAL}"),
     **{
         f"structured {share:.0%}": _callback(

@@ -34,6 +34,9 @@ CALLBACKS: dict[str, Any] = {
     "magnitude": lambda: (MagnitudePruning(sparsity=0.5, schedule=LONG),),
     "movement": lambda: (MovementPruning(sparsity=0.5, schedule=LONG),),
     "second order": lambda: (SecondOrderPruning(sparsity=0.5, schedule=LONG, num_gradients=128),),
+    "second order, recycled": lambda: (
+        SecondOrderPruning(sparsity=0.5, schedule=LONG, num_gradients=0),
+    ),
     "structured, gates": lambda: (StructuredPruning(**HALF, schedule=LONG),),
     "structured, removed": lambda: (StructuredPruning(**HALF),),
 }

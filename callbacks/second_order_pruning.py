@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
+from torch.nn import Parameter
 
 from callbacks.calibration import calibration_batches, weight_gradients
 from callbacks.mask_pattern import Scope
@@ -13,6 +14,7 @@ from callbacks.weight_pruning import WeightPruning
 from lightning_app.errors import InputError
 from lightning_app.functional.second_order import (
     accumulate_fisher_,
+    diagonal_scores,
     fisher_blocks,
     inverse_fisher,
     second_order_scores,
@@ -34,11 +36,14 @@ class SecondOrderPruning(WeightPruning):
     By the paper the best of the three at high sparsity. Each change of the masks runs
     ``num_gradients`` backward passes over training rows, as much as that many steps, and keeps
     ``block_size`` numbers for each weight while it does: let it happen seldom
-    (`schedule.every_n_steps`).
+    (`schedule.every_n_steps`). With ``num_gradients: 0`` nothing is run: AdamW's running mean of
+    squared gradients stands for the diagonal (Li et al. 2025, "Fishers for Free?",
+    arXiv:2507.18807), at the cost of `MagnitudePruning`, and the other weights make up for nothing.
 
     Args:
         sparsity: Share of the original weights that are zero at the end, in (0, 1).
-        num_gradients: Gradients that the Fisher matrix is estimated from.
+        num_gradients: Gradients that the Fisher matrix is estimated from; 0 for the optimizer's
+            squared gradients.
         block_size: Weights a block; memory grows with it.
         dampening: Added to the diagonal, as a share of its mean in each weight. The paper's is a
             constant, 1e-7, whose effect depends on the scale of the gradients.
@@ -73,13 +78,13 @@ class SecondOrderPruning(WeightPruning):
         seed: int = 42,
     ) -> None:
         super().__init__(sparsity, pattern, scope, include, exclude, plan, schedule)
-        for name, value in (
-            ("num_gradients", num_gradients),
-            ("block_size", block_size),
-            ("gradient_batch_size", gradient_batch_size),
+        for name, value, least in (
+            ("num_gradients", num_gradients, 0),
+            ("block_size", block_size, 1),
+            ("gradient_batch_size", gradient_batch_size, 1),
         ):
-            if value < 1:
-                raise InputError(f"Expected `{name}` to be at least 1, got {value}.")
+            if value < least:
+                raise InputError(f"Expected `{name}` to be at least {least}, got {value}.")
         if dampening <= 0:
             raise InputError(f"Expected `dampening` to be above 0, got {dampening}.")
         self.num_gradients = num_gradients
@@ -92,6 +97,9 @@ class SecondOrderPruning(WeightPruning):
     def _importance(
         self, trainer: Trainer, model: TextClassifier, step: int
     ) -> Mapping[str, Tensor]:
+        if self.num_gradients == 0:
+            squares = squared_gradients(trainer, self._parameters)
+            return {n: diagonal_scores(w, squares[n]) for n, w in self._parameters.items()}
         fishers, count = self._fishers(trainer, model, step)
         self._inverses = {}
         for name in list(fishers):
@@ -108,6 +116,8 @@ class SecondOrderPruning(WeightPruning):
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
         masks = super()._next_masks(trainer, model, step)
         for name, mask in masks.items():
+            if name not in self._inverses:
+                continue
             weight, inverse = self._parameters[name], self._inverses.pop(name)
             pruned_now = ~mask if name not in self.masks else self.masks[name] & ~mask
             weight.add_(second_order_update(weight, inverse, pruned_now)).mul_(mask)
@@ -131,6 +141,28 @@ class SecondOrderPruning(WeightPruning):
         if stacked:
             _accumulate(fishers, stacked, self.block_size)
         return fishers, count
+
+
+def squared_gradients(trainer: Trainer, parameters: Mapping[str, Parameter]) -> dict[str, Tensor]:
+    """AdamW's running means, of each parameter's shape; ones before its first step.
+
+    Raises:
+        InputError: If the optimizer keeps none.
+    """
+    states = [optimizer.state for optimizer in trainer.optimizers]
+    found = {}
+    for name, weight in parameters.items():
+        state = next((state[weight] for state in states if weight in state), None)
+        if state is None:
+            found[name] = torch.ones_like(weight)
+        elif "exp_avg_sq" in state:
+            found[name] = state["exp_avg_sq"]
+        else:
+            raise InputError(
+                "Expected an optimizer that keeps a mean of squared gradients, as AdamW, for"
+                " `num_gradients: 0`, got another; set `num_gradients: 128`."
+            )
+    return found
 
 
 @torch.no_grad()

@@ -107,6 +107,27 @@ def second_order_scores(weight: Tensor, inverse: Tensor) -> Tensor:
     return weight.detach().to(inverse.dtype).square() / (2 * diagonal)
 
 
+def diagonal_scores(weight: Tensor, squared_gradients: Tensor) -> Tensor:
+    """Rise of the loss without each weight, ``w^2 F_ii / 2``, if the Fisher matrix were diagonal.
+
+    Args:
+        weight: Any shape.
+        squared_gradients: Mean of squared gradients, ``F_ii``, of the shape of ``weight``.
+
+    Returns:
+        The shape of ``weight``.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if weight.shape != squared_gradients.shape:
+        raise ValueError(
+            f"Expected `squared_gradients` to have the shape {tuple(weight.shape)} of `weight`,"
+            f" got {tuple(squared_gradients.shape)}."
+        )
+    return weight.detach().square().mul_(squared_gradients).div_(2)
+
+
 def second_order_update(weight: Tensor, inverse: Tensor, pruned: Tensor) -> Tensor:
     """Change of the weight when ``pruned`` are removed jointly and the others make up for it.
 

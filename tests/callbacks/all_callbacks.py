@@ -69,6 +69,7 @@ CASES = (
     _weights("movement_global", MovementPruning, 0.75, scope="global"),
     Case("movement_soft", lambda: MovementPruning(kind="soft", threshold=0.5, schedule=STEPS)),
     _weights("second_order", SecondOrderPruning, 0.75, **SECOND_ORDER),
+    _weights("second_order_recycled", SecondOrderPruning, 0.75, num_gradients=0),
     _weights("second_order_blocks", SecondOrderPruning, 0.5, pattern="4x1", **SECOND_ORDER),
     Case("structured", lambda: StructuredPruning(heads=0.5, neurons=0.5, num_samples=16)),
     Case("structured_layers", lambda: StructuredPruning(keep_layers=1)),

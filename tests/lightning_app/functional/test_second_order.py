@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lightning_app.functional.second_order import (
     accumulate_fisher_,
+    diagonal_scores,
     fisher_blocks,
     inverse_fisher,
     second_order_scores,
@@ -263,3 +264,17 @@ def test_what_does_not_fill_the_blocks_is_refused(gradients: Tensor, weight: Ten
         second_order_update(torch.zeros(18), inverse, torch.ones(18).bool())
     with pytest.raises(ValueError, match=r"the shape \(4, 5\) of `weight`, got \(20,\)"):
         second_order_update(weight, inverse, torch.ones(20).bool())
+
+
+def test_scores_of_a_diagonal_are_those_of_blocks_of_one() -> None:
+    weight, squares = (
+        torch.tensor([[1.0, -2.0], [0.5, 0.0]]),
+        torch.tensor([[4.0, 1.0], [8.0, 2.0]]),
+    )
+    assert diagonal_scores(weight, squares).tolist() == [[2.0, 2.0], [1.0, 0.0]]
+    inverse = inverse_fisher(squares.view(4, 1, 1), 1, 1e-12)
+    torch.testing.assert_close(
+        diagonal_scores(weight, squares), second_order_scores(weight, inverse)
+    )
+    with pytest.raises(ValueError, match=r"shape \(2, 2\) of `weight`, got \(4,\)"):
+        diagonal_scores(weight, squares.flatten())
