@@ -79,7 +79,7 @@ def _run_without_trainer(command: str) -> int:
     from jsonargparse import ArgumentError
 
     from lightning_app.commands.without_trainer import run_without_trainer
-    from lightning_app.parse_errors import option_sentence
+    from lightning_app.parse_errors import input_error_within, option_sentence
     from lightning_app.quiet import silence_noise
 
     silence_noise()
@@ -89,6 +89,10 @@ def _run_without_trainer(command: str) -> int:
         return _complain(str(error))
     except ArgumentError as error:
         return _complain(option_sentence(str(error), command))
+    except ValueError as error:
+        if (mistake := input_error_within(error)) is None:
+            raise
+        return _complain(str(mistake))
 
 
 def _run_with_trainer(command: str) -> int:
