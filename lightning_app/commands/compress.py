@@ -1,5 +1,6 @@
 """Lead a task to a small, fast model: `glint compress`."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from lightning_app.recipes.result import RecipeResult
 
 DEFAULT_ROOT = "runs/compress"
+DEFAULT_SEED = 42
 FIT_OPTIONS = ("--model", "--data", "--trainer", "--checkpoint", "--seed_everything")
 """What on the command line is of the fits, and not of the recipe."""
 _RESERVED = ("--trainer.default_root_dir", "--trainer.logger")
@@ -36,6 +38,8 @@ class Compress:
             `target.speedup`.
         root: Folder of all recipes.
         plan: Print what would be done, step by step, and how long it will take; do nothing.
+        seeds: Run the recipe with so many seeds, from that of the configuration on, each in a
+            folder of its own, and compare seed by seed; by default once.
         estimate: Run a few steps of each fit first, to say how long it will take and to find what
             cannot work.
         fit_options: Of `glint fit`, for each fit of the recipe.
@@ -51,6 +55,7 @@ class Compress:
         targets: list[float] | None = None,
         root: str = DEFAULT_ROOT,
         plan: bool = False,
+        seeds: int | None = None,
         estimate: bool = True,
         fit_options: Sequence[str] = (),
     ) -> None:
@@ -60,6 +65,9 @@ class Compress:
         self.root = Path(root) / name
         self.plan = plan
         self.estimate = estimate
+        self.seeds = seeds
+        if seeds is not None and seeds < 1:
+            raise InputError(f"Expected `--seeds` to be at least 1, got {seeds}.")
         self.fit_options = tuple(fit_options)
         for option in self.fit_options:
             if option.startswith(_RESERVED):
@@ -90,6 +98,36 @@ class Compress:
             timelines = planning.timelines(planned, folders)
         engine.left = {name: timeline.seconds for name, timeline in timelines.items()}
         return plan_text(planned, folders, timelines, in_full)
+
+    def run_with_seeds(self, say: Any = print) -> "list[RecipeResult]":
+        """Run it once for each seed; seeds are of initialisation, dropout and the order of rows.
+
+        Args:
+            say: Is told each line of progress.
+        """
+        from lightning_app.recipes.composition import composed, read_yaml
+        from lightning_app.recipes.seeds import over_seeds, seeds_text, write_seeds
+
+        assert self.seeds is not None
+        config = composed([*map(read_yaml, self.recipe.base), self.recipe.options])
+        first = int(config.get("seed_everything", DEFAULT_SEED))
+        seeds = range(first, first + self.seeds)
+        results = []
+        for seed in seeds:
+            say(f"seed {seed}")
+            results.append(self._with_seed(seed).run(say))
+        outcomes = over_seeds(results)
+        file = write_seeds(outcomes, seeds, self.root)
+        say(f"{seeds_text(outcomes, seeds)}\nwritten: {file}")
+        return results
+
+    def _with_seed(self, seed: int) -> "Compress":
+        one = copy.copy(self)
+        one.root = self.root / f"seed{seed}"
+        one.fit_options = (*self.fit_options, f"--seed_everything={seed}")
+        if not any(option.startswith("--data.data_seed") for option in self.fit_options):
+            one.fit_options += (f"--data.data_seed={seed}",)
+        return one
 
     def run(self, say: Any = print) -> "RecipeResult":
         """Run it.

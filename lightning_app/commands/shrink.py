@@ -218,9 +218,7 @@ class Shrink:
             show_progress=show_progress,
         )
 
-    def _reference_ms(
-        self, base: ArchitectureRecord, lengths: int | Sequence[int]
-    ) -> float | None:
+    def _reference_ms(self, base: ArchitectureRecord, lengths: int | Sequence[int]) -> float | None:
         from lightning_app.structure_search.reference_latency import reference_latency
 
         if "speedup" not in self.goal:

@@ -65,6 +65,9 @@ def _compress(options: Compress) -> int:
 
     if options.plan:
         options.print_plan(say)
+    elif options.seeds is not None:
+        for result in options.run_with_seeds(say):
+            sys.stdout.write(f"\n{result_text(result)}")
     else:
         sys.stdout.write(f"\n{result_text(options.run(say))}")
     return 0

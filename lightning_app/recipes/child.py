@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import lightning_app
 from lightning_app.errors import InputError
 
 LOG = "log.txt"
@@ -29,14 +30,19 @@ def run_command(
     Raises:
         InputError: If it fails, with the end of what it said.
     """
-    command = [sys.executable, "-m", "lightning_app", *arguments]
+    # -P: the working directory, where users keep their callbacks, shadows nothing of ours.
+    command = [sys.executable, "-P", "-m", "lightning_app", *arguments]
     shown = sys.stdout.isatty() and not quiet
     with (folder / LOG).open("a", encoding="utf-8") as log:
         log.write(f"$ glint {' '.join(arguments)}\n")
         log.flush()
         output = None if shown else log
         code = subprocess.call(
-            command, stdout=output, stderr=output, preexec_fn=_end_with_parent(os.getpid())
+            command,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **own_path()},
+            preexec_fn=_end_with_parent(os.getpid()),
         )
     if code < 0:
         raise InputError(
@@ -45,6 +51,13 @@ def run_command(
         )
     if code not in codes:
         raise InputError(_why(arguments[0], code, folder / LOG, shown))
+
+
+def own_path() -> dict[str, str]:
+    """So that a process of ours runs this Glint, installed or not."""
+    own = str(Path(lightning_app.__file__).parents[1])
+    rest = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": own if not rest else f"{own}{os.pathsep}{rest}"}
 
 
 def _why(command: str, code: int, log: Path, shown: bool) -> str:

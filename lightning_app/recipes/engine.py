@@ -1,5 +1,6 @@
 """Runs a recipe: what is finished is skipped, what was killed goes on, what changed runs anew."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightning_app.errors import InputError
-from lightning_app.recipes.child import run_command
+from lightning_app.recipes.child import own_path, run_command
 from lightning_app.recipes.inputs import stage_hash
 from lightning_app.recipes.recipe import PlannedStage, Recipe
 from lightning_app.recipes.stage_commands import COMMANDS, CONFIG, ROWS, RUN, Earlier
@@ -134,8 +135,9 @@ class Engine:
     def _write_rows(self, target: Path, earlier: Earlier) -> None:
         module = "lightning_app.recipes.validation_rows"
         paths = (earlier.run_config, earlier.dense, target)
-        command = [sys.executable, "-m", module, *map(str, paths)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        command = [sys.executable, "-P", "-m", module, *map(str, paths)]
+        environment = {**os.environ, **own_path()}
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         if done.returncode:
             raise InputError(
                 f"Expected the validation rows for the benchmark, but: {done.stderr.strip()[-500:]}"
