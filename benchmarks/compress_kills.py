@@ -1,0 +1,103 @@
+"""Kill `glint compress` at random moments, and compare what it ends with.
+
+    python -m benchmarks.compress_kills --kills 20
+
+The demo's recipe on a part of the embedded task, once undisturbed and once with as many SIGKILLs,
+each some seconds after a start, so that they fall into all stages. At the end weights of every
+stage and the exported model must be the same, bit for bit. It says where the kills fell, and exits
+with 1 if anything differs.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+OPTIONS = (
+    "--no_estimate",
+    "--data.max_train_rows=480",
+    "--trainer.max_epochs=1",
+    "--checkpoint.every_n_steps=2",
+)
+
+
+def command(root: Path) -> list[str]:
+    """Of the recipe in a folder."""
+    recipe = "--config=configs/recipes/demo.yaml"
+    return [sys.executable, "-m", "lightning_app", "compress", recipe, f"--root={root}", *OPTIONS]
+
+
+def kill_once(root: Path, seconds: float) -> str | None:
+    """Start it, kill it, and say in which stage that was; None if it was done before."""
+    process = subprocess.Popen(command(root), stdout=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finished = list((root / "demo").glob("0*/finished.json"))
+    started = sorted(path.name for path in (root / "demo").glob("0*"))
+    if process.returncode == 0:
+        return None
+    return started[-1][3:-11] if len(started) > len(finished) else f"between, after {len(finished)}"
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Hash of each stage's weights, and of the exported model."""
+    plain: dict[str, Any] = json.loads((root / "demo/compress.json").read_text())
+    found = {}
+    for stage in plain["stages"]:
+        if stage["checkpoint"] is not None:
+            path = root / "demo" / stage["folder"] / stage["checkpoint"]
+            found[stage["name"]] = _hash_of_weights(path)
+    for file in sorted((root / "demo/artifacts").rglob("model.*")):
+        found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _hash_of_weights(path: Path) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(torch.load(path, weights_only=True)["state_dict"].items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def main() -> int:
+    """Run both, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=30.0, help="seconds until a kill")
+    arguments = parser.parse_args()
+    draw = random.Random(arguments.seed)
+    with TemporaryDirectory() as folder:
+        undisturbed, killed = Path(folder) / "a", Path(folder) / "b"
+        started = time.monotonic()
+        subprocess.run(command(undisturbed), check=True)
+        print(f"undisturbed: {time.monotonic() - started:.0f} s")
+        where: Counter[str] = Counter()
+        while where.total() < arguments.kills:
+            stage = kill_once(killed, draw.uniform(1.0, arguments.longest))
+            if stage is None:
+                break
+            where[stage] += 1
+        subprocess.run(command(killed), check=True, stdout=subprocess.DEVNULL)
+        print(f"{where.total()} kills: {dict(where)}")
+        a, b = contents(undisturbed), contents(killed)
+    differ = [name for name in a if a[name] != b.get(name)]
+    print(f"compared: {', '.join(a)}; different: {', '.join(differ) or 'none'}")
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
