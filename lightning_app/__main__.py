@@ -24,6 +24,9 @@ COMMANDS = {
     "sensitivity": "measure what pruning each layer alone costs, and plan how much each can lose",
 }
 
+INTERRUPTED = 130
+"""Exit code of a shell for what Ctrl-C has ended."""
+
 USAGE = """\
 usage: glint COMMAND [--config FILE]... [--OPTION VALUE]...
 
@@ -34,6 +37,7 @@ commands:
 
 first steps:
   glint fit --config configs/demo.yaml          offline: embedded model and data, minutes
+  glint compress --config configs/recipes/demo.yaml        to a small, fast model, offline
   glint fit --config configs/mrpc.yaml          bert-base-uncased on GLUE MRPC from the hub
   glint fit --config configs/mrpc.yaml --print_config      all options and their values
   glint COMMAND --help                          all options of a command
@@ -85,6 +89,9 @@ def _run_without_trainer(command: str) -> int:
     silence_noise()
     try:
         return run_without_trainer(command, sys.argv[2:])
+    except KeyboardInterrupt:
+        sys.stderr.write("\nglint: stopped; the same command goes on where it can.\n")
+        return INTERRUPTED
     except InputError as error:
         return _complain(str(error))
     except ArgumentError as error:
