@@ -81,7 +81,8 @@ def fitted_latency(
     equations = torch.stack([grid.equation(layers) for layers in networks]) / times[:, None]
     smooth = grid.smoothness() * (_SMOOTHNESS / float(times.median()))
     found = nonnegative_least_squares(
-        torch.cat([equations, smooth]), torch.cat([torch.ones_like(times), smooth.new_zeros(len(smooth))])
+        torch.cat([equations, smooth]),
+        torch.cat([torch.ones_like(times), smooth.new_zeros(len(smooth))]),
     )
     return grid.model(found)
 

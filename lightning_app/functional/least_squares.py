@@ -33,9 +33,7 @@ def nonnegative_least_squares(matrix: Tensor, target: Tensor) -> Tensor:
     return found
 
 
-def _settled(
-    matrix: Tensor, target: Tensor, found: Tensor, free: Tensor
-) -> tuple[Tensor, Tensor]:
+def _settled(matrix: Tensor, target: Tensor, found: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
     """The best of the free coefficients, less those that it would take below zero."""
     while True:
         best = torch.zeros_like(found)

@@ -123,7 +123,7 @@ def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
     if count <= MAX_EXACT:
         signs = itertools.product((1, -1), repeat=count)
         extreme = sum(_is_extreme(differences, chosen, seen) for chosen in signs)
-        return extreme / 2**count
+        return float(extreme / 2**count)
     draws = random.Random(seed)
     extreme = sum(
         _is_extreme(differences, draws.choices((1, -1), k=count), seen) for _ in range(DRAWS)

@@ -65,7 +65,10 @@ def cheapest_options(
 def lowest_price(layers: Sequence[LayerOptions]) -> float:
     """The least that any choice can take."""
     cheapest = [float(layer.prices.min()) for layer in layers]
-    needed = [0.0 if l.drop_cost is not None else p for l, p in zip(layers, cheapest, strict=True)]
+    needed = [
+        price if layer.drop_cost is None else 0.0
+        for layer, price in zip(layers, cheapest, strict=True)
+    ]
     can_be_last = [
         sum(needed[:n]) + float(layer.last_prices.min())
         for n, layer in enumerate(layers)
@@ -98,12 +101,17 @@ class _Spent:
         prices = _in_steps(layer.prices, step)
         dropped = torch.inf if layer.drop_cost is None else layer.drop_cost
         costs, options = self.costs + dropped, torch.full_like(self.costs, -1, dtype=torch.long)
-        for number, (price, cost) in enumerate(zip(prices.tolist(), layer.costs.tolist(), strict=True)):
+        for number, (price, cost) in enumerate(
+            zip(prices.tolist(), layer.costs.tolist(), strict=True)
+        ):
             if price < len(costs):
                 shifted = torch.full_like(costs, torch.inf)
                 shifted[price:] = self.costs[: len(costs) - price] + cost
                 better = shifted < costs
-                costs, options = torch.where(better, shifted, costs), options.masked_fill(better, number)
+                costs, options = (
+                    torch.where(better, shifted, costs),
+                    options.masked_fill(better, number),
+                )
         return _Spent(costs, options, prices)
 
 

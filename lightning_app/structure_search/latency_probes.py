@@ -43,7 +43,9 @@ class ProbeGrid:
         """
         granule = next((g for g in _GRANULES if g * _MIN_STEPS <= family.width), 1)
         heads = {max(1, round(share * family.num_heads)) for share in _SHARES_OF_HEADS}
-        widths = {max(1, round(share * family.width / granule)) * granule for share in _SHARES_OF_WIDTH}
+        widths = {
+            max(1, round(share * family.width / granule)) * granule for share in _SHARES_OF_WIDTH
+        }
         lengths = [length for length in _LENGTHS if length < longest]
         return cls(
             heads=tuple(sorted(heads)),

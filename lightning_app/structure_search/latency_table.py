@@ -97,7 +97,11 @@ class LatencyTable:
         with FileLock(file.with_suffix(".lock")):  # two at once would disturb each other
             if not file.exists():
                 say(f"Measuring the latency of {runtime} on this machine, for {str(file)!r}.")
-                _write(file, _measured(family, threads, batch_size, grid, seconds, show_progress), facts)
+                _write(
+                    file,
+                    _measured(family, threads, batch_size, grid, seconds, show_progress),
+                    facts,
+                )
         return cls.read(file)
 
     @classmethod
@@ -144,9 +148,7 @@ class LatencyTable:
         """Heads and FFN width of the layers that were measured, the largest first."""
         return [(h, w) for h in reversed(self.grid.heads) for w in reversed(self.grid.widths)]
 
-    def _mean(
-        self, models: Mapping[int, LatencyModel], lengths: Sequence[int]
-    ) -> LatencyModel:
+    def _mean(self, models: Mapping[int, LatencyModel], lengths: Sequence[int]) -> LatencyModel:
         longest = self.grid.lengths[-1]
         if not lengths or min(lengths) < 1 or max(lengths) > longest:
             raise InputError(
@@ -170,9 +172,7 @@ def _neighbours(grid: Sequence[int], length: int) -> list[tuple[int, float]]:
     return [(grid[right - 1], 1 - share), (grid[right], share)]
 
 
-def _facts(
-    family: ProbeFamily, threads: int, batch_size: int, grid: ProbeGrid
-) -> dict[str, Any]:
+def _facts(family: ProbeFamily, threads: int, batch_size: int, grid: ProbeGrid) -> dict[str, Any]:
     processor = Processor.here()
     config = family.base.config
     return {

@@ -105,9 +105,9 @@ def main() -> None:
     silence_noise()
     try:
         for reply in timed(Assignment.from_json(sys.stdin.read())):
-            print(json.dumps(reply), file=replies, flush=True)  # noqa: T201  # that is its output
+            print(json.dumps(reply), file=replies, flush=True)  # that is its output
     except InputError as error:
-        print(json.dumps({"mistake": str(error)}), file=replies, flush=True)  # noqa: T201
+        print(json.dumps({"mistake": str(error)}), file=replies, flush=True)
 
 
 if __name__ == "__main__":

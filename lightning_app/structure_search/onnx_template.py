@@ -64,8 +64,9 @@ class ONNXTemplate:
         found = {}
         for constant in self._model.graph.initializer:
             layer = self._by_name.get(constant.name.rpartition(".")[0])
-            if layer is None:
-                layer = self._by_mark.get(_first_number(constant))
+            mark = _first_number(constant)
+            if layer is None and mark is not None:
+                layer = self._by_mark.get(mark)
             if layer is not None:
                 found[constant.name] = layer
         return found
@@ -125,6 +126,7 @@ def _drawn(constant: Any, sizes: list[int], random: np.random.Generator) -> Any:
     from onnx import numpy_helper
 
     values = numpy_helper.to_array(constant)
+    new: np.ndarray[tuple[int, ...], np.dtype[Any]]
     if values.dtype == np.int8:
         new = random.integers(-127, 128, sizes, dtype=np.int8)
     elif constant.name.endswith((".scales", "_scale")):

@@ -87,7 +87,9 @@ class ProbeFamily:
         """Memory that an opened network takes, about: runtimes keep weights twice."""
         shapes = [LayerShape(tuple(range(heads)), width) for heads, width in layers]
         head_size = self.hidden_size // self.num_heads
-        weights = encoder_parameters(shapes, self.hidden_size, head_size) * (1 if self.is_int8 else 4)
+        weights = encoder_parameters(shapes, self.hidden_size, head_size) * (
+            1 if self.is_int8 else 4
+        )
         return 2 * (weights + 4 * self.vocabulary * self.hidden_size)
 
     def batch(self, batch_size: int, length: int) -> Batch:
@@ -115,7 +117,7 @@ class ProbeFamily:
         """What the writers and openers of artifacts want to know."""
         quantization = _made_up_quantization(network)
         record = replace(self.base, history=[], quantization=quantization)
-        labels = tuple(map(str, range(network.config.num_labels)))
+        labels = tuple(map(str, range(network.config.num_labels or 1)))
         return Manifest(
             format=self.format,
             task=Task("latency", ("text",), labels, "single_label_classification", (), ()),
@@ -138,6 +140,7 @@ def _made_up_quantization(network: "PreTrainedModel") -> Quantization:
     modules = {
         name: _EMBEDDING if isinstance(module, nn.Embedding) else _ACTIVATIONS
         for name, module in network.named_modules()
-        if isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and id(module) in inside)
+        if isinstance(module, nn.Embedding)
+        or (isinstance(module, nn.Linear) and id(module) in inside)
     }
     return Quantization(modules)

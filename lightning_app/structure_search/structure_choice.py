@@ -81,7 +81,12 @@ class StructureChoice:
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
         layers = [
-            {"layer": c.layer, "heads": list(c.heads), "neurons": list(c.neurons), **_plain(c.shape)}
+            {
+                "layer": c.layer,
+                "heads": list(c.heads),
+                "neurons": list(c.neurons),
+                **_plain(c.shape),
+            }
             for c in self.layers
         ]
         return {
