@@ -15,13 +15,14 @@ from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.predict_artifact import PredictArtifact
+from lightning_app.commands.search import Search
 
 
 def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "export", "benchmark", "doctor")
+    return command in ("compress", "search", "export", "benchmark", "doctor")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -70,6 +71,15 @@ def _compress(options: Compress) -> int:
             sys.stdout.write(f"\n{result_text(result)}")
     else:
         sys.stdout.write(f"\n{result_text(options.run(say))}")
+    return 0
+
+
+def _search(options: Search) -> int:
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    options.run(say)
     return 0
 
 
@@ -159,10 +169,16 @@ _COMPRESS_FLAGS = {
     "estimate": (True, "Run a few steps of each fit first, to say how long all will take."),
 }
 
+_SEARCH_FLAGS = {
+    "begin_with_config": (True, "Begin with the configuration as it is."),
+    "winner": (True, "Train the best configuration on the whole training set at the end."),
+}
+
 _COMMANDS = {
     "compress": _Command(
         Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
     ),
+    "search": _Command(Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",)),
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
