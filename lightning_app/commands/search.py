@@ -103,7 +103,8 @@ class Search:
             raise InputError(f"Expected `name` of letters, digits, - and _, got {name!r}.")
         if workers < 1:
             raise InputError(f"Expected `--workers` to be at least 1, got {workers}.")
-        layers = [*map(read_yaml, base), options or {}, of_options(fit_options)]
+        space = {key: _plain(written) for key, written in space.items()}
+        layers = [*map(read_yaml, base), _plain(options or {}), of_options(fit_options)]
         config = {k: v for k, v in composed(layers).items() if k != "name"}
         self.notes: list[str] = []
         self.storage = storage or f"sqlite:///{Path(root) / name / 'study.db'}"
@@ -236,3 +237,14 @@ def _start(what: Specification, full: dict[str, Any]) -> dict[str, Any]:
     own = {key: known.get(key) for key in what.domains}
     fits = all(domain.contains(own[key]) for key, domain in what.domains.items())
     return own if what.begin_with_config and fits else {}
+
+
+def _plain(written: Any) -> Any:
+    """Without what jsonargparse makes of mappings within mappings."""
+    from jsonargparse import Namespace
+
+    if isinstance(written, Namespace):
+        return _plain(vars(written))
+    if isinstance(written, dict):
+        return {key: _plain(value) for key, value in written.items()}
+    return [_plain(value) for value in written] if isinstance(written, list) else written

@@ -37,7 +37,8 @@ def learning_rate_factor(
         shape: What comes after the warm-up.
         power: Exponent of ``polynomial``.
         final_factor: Factor at the end, in [0, 1].
-        decay_steps: Steps of the fall of ``trapezoidal``, at most all after the warm-up; 0 for none.
+        decay_steps: Steps of the fall of ``trapezoidal``, at most those after the warm-up; 0 for
+            none.
 
     Returns:
         A factor in [0, 1].

@@ -1,5 +1,6 @@
 """What a key of the configuration may be set to."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -150,10 +151,8 @@ def _stored(value: Any) -> Any:
 
 def _number(key: str, name: str, value: Any) -> float:
     if isinstance(value, str):  # YAML reads 1e-5 as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     if not _is_number(value):
         raise InputError(f"Expected `{name}` of `space.{key}` to be a number, got {value!r}.")
     return value  # type: ignore[no-any-return]

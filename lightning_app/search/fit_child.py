@@ -1,7 +1,6 @@
 """What a process of a trial's fit does."""
 
 import os
-import sys
 from collections.abc import Sequence
 
 from lightning_app.recipes.child import end_with_parent
@@ -22,7 +21,4 @@ def run_fit(arguments: Sequence[str], log: str) -> None:
         os.dup2(output, stream)
     from lightning_app.__main__ import main
 
-    code = main(list(arguments))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    raise SystemExit(main(list(arguments)))

@@ -1,6 +1,7 @@
 """Checks configurations of a fit without running it."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -46,7 +47,7 @@ class FitParser(GlintCLI):
             InputError: If a key or value is refused by what takes it.
         """
         try:
-            parsed = self.parser.parse_object({"subcommand": FIT, FIT: dict(config)})
+            parsed = self.parser.parse_object({"subcommand": FIT, FIT: deepcopy(dict(config))})
             self.parser.instantiate_classes(parsed)
         except ArgumentError as error:
             raise input_error_within(error) or InputError(

@@ -65,7 +65,8 @@ def config_text(found: Findings, candidate: Candidate, target: Path) -> bytes:
         f"#   glint fit --config {target}\n"
     )
     config = found.config(candidate)
-    return (text + yaml.safe_dump(config, sort_keys=False)).encode()
+    written: str = yaml.safe_dump(config, sort_keys=False)
+    return (text + written).encode()
 
 
 def _plain(

@@ -12,6 +12,7 @@ from lightning_app.search.domain import Domain
 SamplerName = Literal["grid", "random", "tpe", "gp", "nsga2"]
 PrunerName = Literal["none", "median", "hyperband", "asha"]
 Objective = Literal["score", "latency_ms", "size_mb", "parameters"]
+Direction = Literal["maximize", "minimize"]
 SAMPLERS = ("grid", "random", "tpe", "gp", "nsga2")
 PRUNERS = ("none", "median", "hyperband", "asha")
 OBJECTIVES = ("score", "latency_ms", "size_mb", "parameters")
@@ -69,7 +70,7 @@ class Specification:
     def __post_init__(self) -> None:
         _check_one_of("sampler", self.sampler, SAMPLERS)
         _check_one_of("pruner", self.pruner, PRUNERS)
-        _check_one_of("runtime", self.runtime, FORMATS)
+        _check_one_of("runtime", self.runtime, tuple(FORMATS))
         self._check_objectives()
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
@@ -120,7 +121,7 @@ class Specification:
         return len(self.objectives) > 1
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Direction]:
         """Of the objectives, in Optuna's words."""
         return ["maximize" if name == "score" else "minimize" for name in self.objectives]
 

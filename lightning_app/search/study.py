@@ -68,7 +68,8 @@ def open_storage(url: str, heartbeat: int) -> "RDBStorage":
     except (ArgumentError, SQLAlchemyError, ImportError) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
         raise InputError(
-            f"Expected `--storage` to be a database that can be opened, got {shown(url)!r}: {reason}"
+            f"Expected `--storage` to be a database that can be opened, got {shown(url)!r}:"
+            f" {reason}"
         ) from error
 
 

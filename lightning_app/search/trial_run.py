@@ -16,6 +16,7 @@ from lightning_app.search.specification import EPOCHS
 
 SCORES = "scores.json"
 FIT, TRUNK = "fit", "trunk"
+_NEVER = 10_000  # epochs: a trunk's own score is of no use
 RunFit = Callable[[Sequence[str], Path], float]
 """Runs `glint` with these arguments, logs into this folder, returns seconds."""
 
@@ -128,6 +129,7 @@ class TrialRun:
         if leaves_at > 0:
             trunk = set_key(self.config, f"callbacks.{SCHEDULE}.decay_epochs", 0.0)
             trunk = set_key(trunk, EPOCHS, leaves_at)
+            trunk = set_key(trunk, "trainer.check_val_every_n_epoch", _NEVER)
             seconds += self._fit(fold, TRUNK, self._written(f"{TRUNK}-{leaves_at}", trunk))
             start = newest_checkpoint(self._run(fold, TRUNK).parent)
         own = set_key(self.config, EPOCHS, epochs)
