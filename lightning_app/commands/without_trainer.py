@@ -50,7 +50,9 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     for name, (default, text) in chosen.flags.items():
         parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
     said, of_fits = split_fit_options(arguments) if chosen.has_fits else (list(arguments), [])
-    options = dict(vars(parser.instantiate(parser.parse_args(said))))
+    parsed = parser.parse_args(said)
+    # Not instantiated where a mapping may name classes that are another command's to make.
+    options = parsed.as_dict() if chosen.is_plain else dict(vars(parser.instantiate(parsed)))
     options.pop("config")
     if chosen.has_fits:
         options["fit_options"] = of_fits
@@ -134,6 +136,7 @@ class _Command:
         folders: The argument that takes what stands without a name.
         has_fits: Whether options of `glint fit` are taken, too.
         hidden: Arguments that are no option.
+        is_plain: Whether all options are plain values.
     """
 
     kind: Any
@@ -143,6 +146,7 @@ class _Command:
     folders: str | None = None
     has_fits: bool = False
     hidden: tuple[str, ...] = ()
+    is_plain: bool = False
 
 
 _EXPORT_FLAGS = {
@@ -178,7 +182,9 @@ _COMMANDS = {
     "compress": _Command(
         Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
     ),
-    "search": _Command(Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",)),
+    "search": _Command(
+        Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",), is_plain=True
+    ),
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
