@@ -16,6 +16,7 @@ from lightning_app.search.specification import Specification
 from lightning_app.search.study import (
     ERROR,
     add_tickets,
+    close_study,
     failed,
     finished,
     open_storage,
@@ -57,11 +58,18 @@ class SearchRun:
             InputError: If the database cannot be opened or is of another search, or nothing could
                 be trained.
         """
-        from lightning_app.search.workers import Workers
-
         what = self.specification
         Path(what.folder).mkdir(parents=True, exist_ok=True)
         study = open_study(open_storage(self.storage, what.heartbeat), what)
+        try:
+            return self._search(study)
+        finally:
+            close_study(study)
+
+    def _search(self, study: "Study") -> Findings:
+        from lightning_app.search.workers import Workers
+
+        what = self.specification
         tickets = self.tickets()
         add_tickets(study, tickets)
         done = finished(study)

@@ -111,6 +111,14 @@ def open_study(storage: "RDBStorage", specification: Specification) -> "Study":
     return study
 
 
+def close_study(study: "Study") -> None:
+    """Give the database's connections back."""
+    storage: Any = study._storage
+    storage = getattr(storage, "_backend", storage)  # within Optuna's cache
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def add_tickets(study: "Study", tickets: Sequence[dict[str, Any]]) -> int:
     """Queue what nobody has taken, finished or queued yet.
 
@@ -199,6 +207,7 @@ def heart(study: "Study", trial_id: int, seconds: float) -> Iterator[None]:
                 storage.record_heartbeat(trial_id)
             except Exception:  # a database that is away for a moment; the next may succeed
                 time.sleep(0.1)
+        getattr(storage, "_backend", storage).remove_session()  # of this thread
 
     thread = Thread(target=beat, daemon=True)
     thread.start()
