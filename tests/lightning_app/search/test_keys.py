@@ -59,9 +59,7 @@ def test_an_unknown_key_names_those_that_are_near() -> None:
 
 
 def test_a_callback_that_is_not_there_is_refused() -> None:
-    with pytest.raises(
-        InputError, match=r"callback of the configuration \(LearningRateSchedule, D"
-    ):
+    with pytest.raises(InputError, match=r"of the configuration \(LearningRateSchedule, D"):
         set_key(CONFIG, "callbacks.MagnitudePruning.sparsity", 0.5)
 
 

@@ -78,9 +78,9 @@ def test_a_study_of_another_search_is_refused(tmp_path: Path) -> None:
     open_study(open_storage(sqlite(tmp_path), 1), what)
     with pytest.raises(InputError, match=r"'stub' to be of this search, but its `folds` differ"):
         open_study(open_storage(sqlite(tmp_path), 1), replace(what, folds=3))
+    several = replace(what, objectives=["score", "size_mb"])
     with pytest.raises(InputError, match="its `objectives` differ"):
-        several = ["score", "size_mb"]
-        open_study(open_storage(sqlite(tmp_path), 1), replace(what, objectives=several))
+        open_study(open_storage(sqlite(tmp_path), 1), several)
 
 
 def test_a_search_whose_first_trials_all_fail_stops(tmp_path: Path) -> None:
