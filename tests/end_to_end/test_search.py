@@ -126,12 +126,20 @@ def test_killed_in_a_trial_it_goes_on_and_ends_the_same(
     assert scores[0] == scores[1]
 
 
-def trained(folder: Path, config: dict[str, Any], shares_prefix: bool) -> TrialRun:
-    def fit(arguments: Any, place: Path) -> float:
-        glint(*arguments, cwd=place)
-        return 0.0
+def fit_with_the_same_kernels(arguments: Any, place: Path) -> float:
+    """A fit chooses them by a race at its start, which other processes may disturb."""
+    code = (
+        "import sys, lightning_app.matmul as m; m.onednn_is_better = lambda: False;"
+        " from lightning_app.__main__ import main; sys.exit(main())"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", code, *arguments]
+    subprocess.run(command, check=True, cwd=place, env=environment, capture_output=True)
+    return 0.0
 
-    return TrialRun(config, folder, 2, 1, shares_prefix, fit)
+
+def trained(folder: Path, config: dict[str, Any], shares_prefix: bool) -> TrialRun:
+    return TrialRun(config, folder, 2, 1, shares_prefix, fit_with_the_same_kernels)
 
 
 def fit_config(model: str, schedule: dict[str, Any], epochs: int) -> dict[str, Any]:
@@ -160,8 +168,8 @@ def test_a_rung_is_the_fit_of_that_length_bit_for_bit(
     assert [rung.trained for rung in rungs] == ([2, 2] if shares_prefix else [2, 1])
     file = tmp_path / "direct.yaml"
     file.write_text(yaml.safe_dump(config))
-    glint("fit", f"--config={file}", "--data.num_folds=2", f"--trainer.default_root_dir={tmp_path}",
-          "--name=direct", cwd=tmp_path)  # fmt: skip
+    options = ("--data.num_folds=2", f"--trainer.default_root_dir={tmp_path}", "--name=direct")
+    fit_with_the_same_kernels(["fit", f"--config={file}", *options], tmp_path)
     direct = run_folder(tmp_path, "direct")
     metrics = json.loads((direct / "metrics.json").read_text())
     assert rungs[-1].score == metrics["last"]["val/score"]
