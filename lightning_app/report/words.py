@@ -4,7 +4,17 @@ from lightning_app.recipes.engine import clock
 from lightning_app.report.findings import Value
 
 NONE = "–"
-__all__ = ["NONE", "clock", "interval", "megabytes", "milliseconds", "millions", "points", "times"]
+__all__ = [
+    "NONE",
+    "clock",
+    "interval",
+    "megabytes",
+    "millions",
+    "milliseconds",
+    "plain",
+    "points",
+    "times",
+]
 
 
 def plain(value: float | None, form: str) -> str:
