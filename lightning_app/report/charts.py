@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning_app.report.findings import Curves, Model, Shape, Value
+from lightning_app.report.labels import label_offsets
 from lightning_app.report.painter import PALETTE, WIDTH
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 _ROOM = 0.12
 """Around the points, as a share of their range: for labels."""
+_FRONT_HEIGHT = 3.7
 _SMOOTHED = 50
 """Points of a curve from which on it is smoothed."""
 
@@ -23,9 +25,8 @@ def front(models: Sequence[Model], across: Callable[[Model], Value | None], labe
         across: The cost, lower is better.
         label: Of the cost's axis.
     """
-    figure, axes = _one(3.7)
+    figure, axes = _one(_FRONT_HEIGHT)
     points = [(m, c, m.score) for m in models if (c := across(m)) is not None and m.score]
-    places = _apart([(cost.value, score.value) for _, cost, score in points])
     for number, (model, cost, score) in enumerate(points):
         colour = PALETTE[number % len(PALETTE)]
         axes.errorbar(
@@ -40,21 +41,14 @@ def front(models: Sequence[Model], across: Callable[[Model], Value | None], labe
             elinewidth=0.8,
             zorder=3,
         )
-        axes.annotate(
-            model.label,
-            (cost.value, score.value),
-            xytext=places[number],
-            textcoords="offset points",
-            ha="left" if places[number][0] > 0 else "right",
-            fontsize=8,
-            color=colour,
-        )
     best = _undominated([(cost.value, score.value) for _, cost, score in points])
     if len(best) > 1:
         axes.plot(*zip(*best, strict=True), color="0.5", linewidth=1, linestyle=":", zorder=1)
     axes.set(xlabel=label, ylabel="score")
     axes.set_xlim(0, 1.12 * max(cost.high or cost.value for _, cost, _ in points))
     axes.margins(y=_ROOM)
+    places = [(cost.value, score.value) for _, cost, score in points]
+    _named(axes, places, [model.label for model, _, _ in points])
     return figure
 
 
@@ -143,6 +137,8 @@ def _bars(shapes: Sequence[Shape]) -> int:
 
 def _grouped(axes: Any, groups: Sequence[Sequence[float]]) -> None:
     """Bars side by side, the first layer on top."""
+    from matplotlib.ticker import MaxNLocator
+
     thickness = 0.8 / len(groups)
     for place, counts in enumerate(groups):
         shift = (place - (len(groups) - 1) / 2) * thickness
@@ -153,6 +149,7 @@ def _grouped(axes: Any, groups: Sequence[Sequence[float]]) -> None:
     axes.set_yticks(range(layers), [str(layer + 1) for layer in range(layers)])
     axes.set_ylim(layers - 0.45, -0.55)
     axes.margins(x=0.2)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.grid(visible=False, axis="y")
 
 
@@ -169,22 +166,21 @@ def _arms(value: Value) -> Any:
     return [[max(0.0, value.value - value.low)], [max(0.0, value.high - value.value)]]
 
 
-def _apart(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Offsets of labels, in points: to the left in the right half, and in turns up and down where
-    a neighbour is near."""
-    if not points:
-        return []
-    across = max(x for x, _ in points) or 1.0
-    spread = max(y for _, y in points) - min(y for _, y in points) or 1.0
-    offsets: list[tuple[float, float]] = []
-    for number, (x, y) in enumerate(points):
-        near = sum(
-            abs(x - other) < 0.3 * across and abs(y - height) < 0.12 * spread
-            for other, height in points[:number]
+def _named(axes: Any, places: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """Names beside points, in their colours."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    within = [((x - left) / (right - left), (y - bottom) / (top - bottom)) for x, y in places]
+    offsets = label_offsets(within, names, 65 * WIDTH, 60 * _FRONT_HEIGHT)
+    for number, (place, name, offset) in enumerate(zip(places, names, offsets, strict=True)):
+        axes.annotate(
+            name,
+            place,
+            xytext=offset,
+            textcoords="offset points",
+            ha="left" if offset[0] > 0 else "right",
+            fontsize=8,
+            color=PALETTE[number % len(PALETTE)],
         )
-        up = 7.0 + 11.0 * (near // 2) if near % 2 == 0 else -13.0 - 11.0 * (near // 2)
-        offsets.append((-8.0 if x > 0.55 * across else 8.0, up))
-    return offsets
 
 
 def _undominated(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -43,12 +43,23 @@ def read_all(runs: Sequence[str]) -> Findings:
 
 def short_names(runs: Sequence[str]) -> list[str]:
     """As few of the last parts of each path as tell them apart."""
-    parts = [Path(run).resolve().parts for run in runs]
-    for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(p[-count:]) for p in parts]
-        if len(set(names)) == len(names) and not all(n.startswith("version_") for n in names):
-            return names
-    return [f"{name} ({names[:place].count(name) + 1})" for place, name in enumerate(names)]
+    parts = [Path(run).resolve().parts[1:] for run in runs]
+    count = 1
+    while _tells_nothing(parts, count):
+        count += 1
+    names = ["/".join(p[-count:]) for p in parts]
+    return [
+        f"{n} ({names[:i].count(n) + 1})" if names.count(n) > 1 else n for i, n in enumerate(names)
+    ]
+
+
+def _tells_nothing(parts: Sequence[tuple[str, ...]], count: int) -> bool:
+    """Whether different paths end in the same parts, or all in the number of a version."""
+    if count >= max(map(len, parts)):
+        return False
+    ends = [p[-count:] for p in parts]
+    is_same = len(set(ends)) < len(set(parts))
+    return is_same or all(len(e) == 1 and e[0].startswith("version_") for e in ends)
 
 
 def _read(path: Path, name: str) -> list[Findings]:
