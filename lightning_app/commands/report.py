@@ -81,13 +81,17 @@ class Report:
             sections.structure(found),
             sections.learning(found),
             sections.sensitivity(found),
-            *self._changes(found),
+            self._changes(found),
             sections.cost(found),
             sections.reproduce(found, self._command),
         ]
 
-    def _changes(self, found: "Findings") -> "list[Section]":
-        return []
+    def _changes(self, found: "Findings") -> "Section":
+        from lightning_app.report import changes
+
+        if not self.predictions:
+            return changes.skipped()
+        return changes.changes(found, self.max_rows, self.threads)
 
     @property
     def _command(self) -> str:

@@ -90,7 +90,7 @@ def curve(curves: Sequence[Curves], tag: str, label: str) -> "Figure":
         colour = PALETTE[place % len(PALETTE)]
         if len(values) >= _SMOOTHED:
             axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-            values = _smoothed(values)
+            values = tuple(_smoothed(values))
         marker = "o" if len(values) <= 12 else None
         axes.plot(steps, values, color=colour, label=fit.name, marker=marker, markersize=4)
     axes.set(xlabel="step", ylabel=label)

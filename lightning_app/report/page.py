@@ -1,7 +1,7 @@
 """A report as one HTML page that needs nothing else."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -15,8 +15,9 @@ from lightning_app.report.blocks import (
     Section,
     Table,
 )
+from lightning_app.report.painter import SCHEMES, Scheme
 
-Painted = dict[tuple[str, str], bytes]
+Painted = Mapping[tuple[str, Scheme], bytes]
 """PNGs by name of the picture and scheme."""
 
 _PAGE = """\
@@ -91,7 +92,7 @@ def _block(block: Block, painted: Painted) -> str:
 
 
 def _picture(picture: Picture, painted: Painted) -> str:
-    light, dark = (_data(painted[picture.name, scheme]) for scheme in ("light", "dark"))
+    light, dark = (_data(painted[picture.name, scheme]) for scheme in SCHEMES)
     title = escape(picture.title)
     return (
         f"<figure>\n<figcaption>{title}</figcaption>\n<picture>"

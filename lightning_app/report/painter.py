@@ -40,7 +40,7 @@ def paint(picture: Picture, scheme: Scheme) -> bytes:
 
 
 def _style(scheme: Scheme) -> dict[str, Any]:
-    from cycler import cycler  # type: ignore[import-untyped]
+    from cycler import cycler
 
     ink, soft, paper = _INK[scheme], _SOFT[scheme], _PAPER[scheme]
     return {
