@@ -186,7 +186,7 @@ def _bins(logits: Tensor, labels: Tensor, task: "Task") -> list[tuple[float, flo
     hits = (answers == labels).double()
     places = (confidences * NUM_BINS).ceil().long().sub(1).clamp(0, NUM_BINS - 1)
     found = []
-    for place in places.unique().tolist():
+    for place in sorted(set(places.tolist())):
         chosen = places == place
         found.append((float(confidences[chosen].mean()), float(hits[chosen].mean())))
     return found
