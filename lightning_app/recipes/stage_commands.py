@@ -142,6 +142,8 @@ def _named(group: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a number of parameters is no fraction
     return json.dumps(value) if isinstance(value, list | dict | bool) else str(value)
 
 
