@@ -17,6 +17,7 @@ COMMANDS = {
     "compress": "run a recipe from a task to a small, fast model: teacher, student, int8, artifact",
     "export": "write a checkpoint as a folder that opens alone: hf, torch, onnx, openvino, int8",
     "benchmark": "measure exported folders against each other: latency, memory, size, scores",
+    "report": "one page of any runs and artifacts: what was traded, what changed, what it cost",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
     "plan": "say what a fit would do at each step and how long it takes, from a few steps",

@@ -1,4 +1,4 @@
-"""The commands that need no Trainer: export, answers of an artifact, benchmark, and the doctor.
+"""The commands that need no Trainer: recipes, export, answers, benchmark, report, the doctor.
 
 Each is imported when it is asked for, Lightning by none but the export.
 """
@@ -15,13 +15,14 @@ from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.predict_artifact import PredictArtifact
+from lightning_app.commands.report import Report
 
 
 def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "export", "benchmark", "doctor")
+    return command in ("compress", "export", "benchmark", "report", "doctor")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -41,7 +42,7 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog=f"glint {command}", exit_on_error=False, description=about)
     parser.add_argument("--config", action="config", help="A YAML file with these options.")
     if chosen.folders is not None:
-        parser.add_argument(chosen.folders, nargs="+", type=str, help="Folders of `glint export`.")
+        parser.add_argument(chosen.folders, nargs="+", type=str, help=chosen.folders_help)
     own = {chosen.folders, *chosen.lists, *chosen.flags, *chosen.hidden} - {None}
     parser.add_class_arguments(chosen.kind, as_group=False, skip=own)
     for name, (kind, text) in chosen.lists.items():
@@ -107,6 +108,15 @@ def _benchmark(options: Benchmark) -> int:
     return 1 if result.failures else 0
 
 
+def _report(options: Report) -> int:
+    page, *others = options.run()
+    sys.stdout.write(
+        f"written: {page}\n         {others[0]} and {len(others) - 1} pictures\n"
+        f"next: open {page} in a browser; it needs no network\n"
+    )
+    return 0
+
+
 def _doctor(options: Doctor) -> int:
     sys.stdout.write(options.run())
     return 0
@@ -122,6 +132,7 @@ class _Command:
         flags: Options that need no value, with their default and help.
         lists: Options that take several values, with the type of one and their help.
         folders: The argument that takes what stands without a name.
+        folders_help: Of that argument.
         has_fits: Whether options of `glint fit` are taken, too.
         hidden: Arguments that are no option.
     """
@@ -131,6 +142,7 @@ class _Command:
     flags: dict[str, tuple[bool, str]] = field(default_factory=dict)
     lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
     folders: str | None = None
+    folders_help: str = "Folders of `glint export`."
     has_fits: bool = False
     hidden: tuple[str, ...] = ()
 
@@ -154,6 +166,14 @@ _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
     ),
 }
 
+_REPORT_FLAGS = {
+    "predictions": (True, "Let two models answer the validation rows, to show what changed."),
+}
+_REPORT_RUNS = (
+    "Folders of fits, of `glint compress` and of `glint export`, and JSON files of benchmark,"
+    " sensitivity and quantize."
+)
+
 _COMPRESS_FLAGS = {
     "plan": (False, "Print what would be done, and how long it takes; do nothing."),
     "estimate": (True, "Run a few steps of each fit first, to say how long all will take."),
@@ -166,5 +186,6 @@ _COMMANDS = {
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
+    "report": _Command(Report, _report, _REPORT_FLAGS, folders="runs", folders_help=_REPORT_RUNS),
     "doctor": _Command(Doctor, _doctor),
 }
