@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "score a checkpoint on a labelled test file",
     "predict": "write predictions (GLUE's submission files), or answer --text",
     "compress": "run a recipe from a task to a small, fast model: teacher, student, int8, artifact",
+    "search": "search over any keys of the configuration, on one machine or many",
     "export": "write a checkpoint as a folder that opens alone: hf, torch, onnx, openvino, int8",
     "benchmark": "measure exported folders against each other: latency, memory, size, scores",
     "report": "one page of any runs and artifacts: what was traded, what changed, what it cost",

@@ -16,13 +16,14 @@ from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.predict_artifact import PredictArtifact
 from lightning_app.commands.report import Report
+from lightning_app.commands.search import Search
 
 
 def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "export", "benchmark", "report", "doctor")
+    return command in ("compress", "search", "export", "benchmark", "report", "doctor")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -50,7 +51,9 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     for name, (default, text) in chosen.flags.items():
         parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
     said, of_fits = split_fit_options(arguments) if chosen.has_fits else (list(arguments), [])
-    options = dict(vars(parser.instantiate(parser.parse_args(said))))
+    parsed = parser.parse_args(said)
+    # Not instantiated where a mapping may name classes that are another command's to make.
+    options = parsed.as_dict() if chosen.is_plain else dict(vars(parser.instantiate(parsed)))
     options.pop("config")
     if chosen.has_fits:
         options["fit_options"] = of_fits
@@ -71,6 +74,15 @@ def _compress(options: Compress) -> int:
             sys.stdout.write(f"\n{result_text(result)}")
     else:
         sys.stdout.write(f"\n{result_text(options.run(say))}")
+    return 0
+
+
+def _search(options: Search) -> int:
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    options.run(say)
     return 0
 
 
@@ -135,6 +147,7 @@ class _Command:
         folders_help: Of that argument.
         has_fits: Whether options of `glint fit` are taken, too.
         hidden: Arguments that are no option.
+        is_plain: Whether all options are plain values.
     """
 
     kind: Any
@@ -145,6 +158,7 @@ class _Command:
     folders_help: str = "Folders of `glint export`."
     has_fits: bool = False
     hidden: tuple[str, ...] = ()
+    is_plain: bool = False
 
 
 _EXPORT_FLAGS = {
@@ -179,9 +193,17 @@ _COMPRESS_FLAGS = {
     "estimate": (True, "Run a few steps of each fit first, to say how long all will take."),
 }
 
+_SEARCH_FLAGS = {
+    "begin_with_config": (True, "Begin with the configuration as it is."),
+    "winner": (True, "Train the best configuration on the whole training set at the end."),
+}
+
 _COMMANDS = {
     "compress": _Command(
         Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
+    ),
+    "search": _Command(
+        Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",), is_plain=True
     ),
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
