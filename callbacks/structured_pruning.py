@@ -142,7 +142,7 @@ class StructuredPruning(WeightMasking):
         if stage != "fit":
             return
         model = self.classifier(pl_module)
-        model.configure_model()
+        model.ensure_network()
         assert model.network is not None
         num_layers = len(layer_parts(model.network))  # refuses families that cannot be pruned
         if self._has_pruned(model):  # the checkpoint to resume is; its structure is here already

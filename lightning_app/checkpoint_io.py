@@ -1,6 +1,7 @@
 """Write checkpoints so that a kill or a full disk never costs the previous one."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,4 +53,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete ``path`` if it is there."""
-        Path(path).unlink(missing_ok=True)
+        if Path(path).is_dir():  # of several processes
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)
