@@ -152,7 +152,9 @@ def _nonzero_share(trainer: Trainer, module: LightningModule) -> float:
     nonzero = sum(int(p.count_nonzero()) for p in here)
     if any(isinstance(p, DTensor) for p in parameters):
         device = trainer.strategy.root_device
-        nonzero = int(trainer.strategy.reduce(torch.tensor(nonzero, device=device), reduce_op="sum"))
+        nonzero = int(
+            trainer.strategy.reduce(torch.tensor(nonzero, device=device), reduce_op="sum")
+        )
     return round(nonzero / total, 6)
 
 

@@ -141,6 +141,8 @@ class StructuredPruning(WeightMasking):
         """Remove layers, and in one shot heads and neurons, before the strategy wraps the model."""
         if stage != "fit":
             return
+        if self.is_gradual:
+            super().setup(trainer, pl_module, stage)
         model = self.classifier(pl_module)
         model.ensure_network()
         assert model.network is not None

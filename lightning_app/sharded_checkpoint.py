@@ -28,7 +28,8 @@ def save_sharded(checkpoint: dict[str, Any], path: Path) -> None:
         path: The folder; one that is there is replaced.
     """
     import torch.distributed as dist
-    from torch.distributed.checkpoint import FileSystemWriter, save
+    from torch.distributed.checkpoint.filesystem import FileSystemWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     unfinished = path.with_name(path.name + ".unfinished")
     first = dist.get_rank() == 0
@@ -118,7 +119,8 @@ def _read_tensors(folder: Path) -> dict[str, Any]:
     from lightning_app.sharded_reader import AllTensors, SafeReader
 
     tensors: dict[str, Any] = {}
-    _load_state_dict(tensors, storage_reader=SafeReader(folder), planner=AllTensors(), no_dist=True)
+    planner: Any = AllTensors  # untyped in torch
+    _load_state_dict(tensors, storage_reader=SafeReader(folder), planner=planner(), no_dist=True)
     return tensors
 
 

@@ -61,11 +61,11 @@ class ShardedStrategy(ModelParallelStrategy):
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """Whole tensors in the memory of the CPU, or this process's parts of them."""
         assert self.lightning_module is not None
-        return self._to_save(self.lightning_module.state_dict())
+        return dict(self._to_save(self.lightning_module.state_dict()))
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """The same of an optimizer, numbered as by itself."""
-        return self._to_save(optimizer.state_dict())
+        return dict(self._to_save(optimizer.state_dict()))
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None
@@ -104,7 +104,8 @@ class ShardedStrategy(ModelParallelStrategy):
         if isinstance(value, Mapping):
             return {key: self._to_save(entry) for key, entry in value.items()}
         if isinstance(value, DTensor) and not self._save_distributed_checkpoint:
-            return value.detach().full_tensor().cpu()
+            with torch.no_grad():
+                return value.full_tensor().cpu()
         return value.detach() if isinstance(value, Tensor) else value
 
 

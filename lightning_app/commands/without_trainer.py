@@ -14,6 +14,7 @@ from lightning_app.commands.benchmark import Baseline, Benchmark, Length
 from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
+from lightning_app.commands.join import Join
 from lightning_app.commands.predict_artifact import PredictArtifact
 
 
@@ -21,7 +22,7 @@ def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "export", "benchmark", "doctor")
+    return command in ("compress", "export", "benchmark", "doctor", "join")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -107,6 +108,12 @@ def _benchmark(options: Benchmark) -> int:
     return 1 if result.failures else 0
 
 
+def _join(options: Join) -> int:
+    size = options.run()
+    sys.stdout.write(f"{options.output}: {size / 1e6:,.1f} MB, opens and goes on as any other\n")
+    return 0
+
+
 def _doctor(options: Doctor) -> int:
     sys.stdout.write(options.run())
     return 0
@@ -167,4 +174,5 @@ _COMMANDS = {
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
     "doctor": _Command(Doctor, _doctor),
+    "join": _Command(Join, _join, {"overwrite": (False, "Replace a file that is there.")}),
 }
