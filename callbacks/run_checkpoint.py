@@ -53,11 +53,13 @@ class RunCheckpoint(ModelCheckpoint):
         self._last_time = 0.0
         self._just_saved: Path | None = None
         self._is_first_process = True
+        self._is_fitting = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the folder."""
         super().setup(trainer, pl_module, stage)
         self._is_first_process = trainer.is_global_zero
+        self._is_fitting = stage == "fit"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and let validations fall between optimizer steps."""
@@ -102,6 +104,8 @@ class RunCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """In another folder, begin with a copy of the best so far."""
         best = Path(state_dict["best_model_path"])
+        if not self._is_fitting:
+            return
         if state_dict["dirpath"] == self.dirpath:
             super().load_state_dict(state_dict)
         elif best.exists() and self.dirpath is not None:
@@ -191,6 +195,8 @@ def _link_or_copy(source: Path, target: Path) -> None:
         return
     unfinished.unlink(missing_ok=True)
     _link_or_copy_file(source, unfinished)
+    if target.is_dir():
+        shutil.rmtree(target)
     unfinished.replace(target)
 
 

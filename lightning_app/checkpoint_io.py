@@ -34,6 +34,8 @@ class AtomicCheckpointIO(CheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if target.is_dir():  # of several processes
+                shutil.rmtree(target)
             unfinished.replace(target)
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)

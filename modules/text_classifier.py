@@ -24,7 +24,7 @@ from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
 from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
-from modules.network_inputs import network_inputs
+from modules.network_inputs import network_inputs, real_rows
 from modules.objective import Objective
 from modules.parameter_groups import parameter_groups
 from modules.recorded_network import RecordedNetwork
@@ -263,7 +263,8 @@ class TextClassifier(RecordedNetwork):
     ) -> dict[str, Tensor]:
         """``index`` ``[batch]`` and ``logits`` ``[batch, num_labels]``."""
         logits: Tensor = self(**network_inputs(batch)).logits
-        return {"index": batch["index"], "logits": logits.float()}
+        index, logits = real_rows(batch, batch["index"], logits)
+        return {"index": index, "logits": logits.float()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, fused where there is a fused kernel: one pass over memory in place of a dozen."""
@@ -405,7 +406,8 @@ class TextClassifier(RecordedNetwork):
                 " `glint predict` for unlabelled rows."
             )
         logits: Tensor = self(**network_inputs(batch)).logits
-        self.validation_metrics[loader].update(batch["index"], logits, batch["labels"])
+        rows = real_rows(batch, batch["index"], logits, batch["labels"])
+        self.validation_metrics[loader].update(*rows)
         return logits
 
     def _log_metrics(self, prefix: str, stage: str) -> None:

@@ -3,6 +3,7 @@
 All cases run in the same processes, one after another: starting them takes longer than a case.
 """
 
+import faulthandler
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from tests.callbacks.all_callbacks import CASES, OBSERVED, STEPS
 from tests.tiny_fit import quiet_trainer, reviews_data
 
 STRATEGIES: dict[str, Callable[[], dict[str, Any]]] = {
-    "one": lambda: {},
+    "one": dict,
     "ddp": lambda: {"strategy": "ddp", "devices": 2},
     "fsdp": lambda: {"strategy": ShardedStrategy(), "devices": 2},
 }
@@ -78,9 +79,7 @@ def run(strategy: str, name: str, model: str, reviews: Path, out: Path, start: s
     torch.manual_seed(1)
     callbacks = [DoubleWeights(), *ALL[name](), SaveAt(out / f"{strategy}-{name}.ckpt")]
     options = STRATEGIES[strategy]()
-    trainer = quiet_trainer(
-        *callbacks, max_epochs=3, plugins=[AtomicCheckpointIO()], **options
-    )
+    trainer = quiet_trainer(*callbacks, max_epochs=3, plugins=[AtomicCheckpointIO()], **options)
     network = TextClassifier(
         model, 1e-3, adam_epsilon=1e-4, hidden_dropout=0.0, attention_dropout=0.0
     )
@@ -132,4 +131,5 @@ def main(strategy: str, model: str, reviews: str, out: str, *rest: str) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(300, exit=True)  # a deadlock says where
     main(*sys.argv[1:])
