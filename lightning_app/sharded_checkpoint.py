@@ -120,6 +120,7 @@ def _read_tensors(folder: Path) -> dict[str, Any]:
 
     tensors: dict[str, Any] = {}
     planner: Any = AllTensors  # untyped in torch
+    SafeReader(folder).read_metadata()  # torch takes a refusal for a missing file
     _load_state_dict(tensors, storage_reader=SafeReader(folder), planner=planner(), no_dist=True)
     return tensors
 
