@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from modules.families import FAMILIES, layout_of
+from modules.families import FAMILIES
+from modules.layer_subset import layer_list, set_layer_list
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,7 +68,7 @@ class LayerReplay:
             outputs.append(output)
             raise _EnoughError  # what is above is not wanted
 
-        handle = _layers(self._network)[layer].register_forward_hook(keep)
+        handle = layer_list(self._network)[layer].register_forward_hook(keep)
         try:
             for number in range(len(self._batches)):
                 with suppress(_EnoughError):
@@ -81,13 +82,13 @@ class LayerReplay:
         if not self._start:
             yield
             return
-        layers = _layers(self._network)
+        layers = layer_list(self._network)
         replayed = nn.ModuleList([_Replayed(self._outputs[number]), *layers[self._start :]])
         try:
-            _set_layers(self._network, replayed)
+            set_layer_list(self._network, replayed)
             yield
         finally:
-            _set_layers(self._network, layers)
+            set_layer_list(self._network, layers)
 
 
 class _EnoughError(Exception):
@@ -110,13 +111,3 @@ def _bytes_of_hidden_states(
 ) -> int:
     tokens = sum(batch["input_ids"].numel() for batch in batches)
     return tokens * int(network.config.hidden_size) * network.dtype.itemsize
-
-
-def _layers(network: "PreTrainedModel") -> nn.ModuleList:
-    layers = network.base_model.get_submodule(layout_of(network).layers)
-    assert isinstance(layers, nn.ModuleList)
-    return layers
-
-
-def _set_layers(network: "PreTrainedModel", layers: nn.ModuleList) -> None:
-    network.base_model.set_submodule(layout_of(network).layers, layers)

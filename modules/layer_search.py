@@ -1,14 +1,13 @@
 """Which layers of a teacher a student does best with, found on training rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_app.functional.losses import task_losses
-from modules.families import layout_of
+from modules.layer_subset import layer_list, only_layers
 from modules.network_inputs import network_inputs
 from modules.structure import evaluation_mode
 
@@ -37,7 +36,7 @@ def search_layers(
     Returns:
         Ascending positions of the layers to keep.
     """
-    kept = list(range(len(_layers(network)[1])))
+    kept = list(range(len(layer_list(network))))
     while len(kept) > wanted:
         choices = [[layer for layer in kept if layer != dropped] for dropped in kept]
         losses = [_mean_loss(network, choice, batches, problem_type) for choice in choices]
@@ -50,26 +49,8 @@ def _mean_loss(
     network: "PreTrainedModel", layers: Sequence[int], batches: Batches, problem_type: str
 ) -> float:
     losses: list[Tensor] = []
-    with _only(network, layers), evaluation_mode(network):
+    with only_layers(network, layers), evaluation_mode(network):
         for batch in batches():
             logits = network(**network_inputs(batch)).logits
             losses.append(task_losses(logits, batch["labels"], problem_type))
     return float(torch.cat(losses).mean())
-
-
-@contextmanager
-def _only(network: "PreTrainedModel", layers: Sequence[int]) -> Iterator[None]:
-    """With these layers alone."""
-    name, whole = _layers(network)
-    network.base_model.set_submodule(name, nn.ModuleList([whole[layer] for layer in layers]))
-    try:
-        yield
-    finally:
-        network.base_model.set_submodule(name, whole)
-
-
-def _layers(network: "PreTrainedModel") -> tuple[str, nn.ModuleList]:
-    name = layout_of(network).layers
-    layers = network.base_model.get_submodule(name)
-    assert isinstance(layers, nn.ModuleList)
-    return name, layers

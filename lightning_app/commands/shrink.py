@@ -168,6 +168,7 @@ class Shrink:
             seed=self.seed,
             say=rank_zero_info,
             show_progress=show_progress,
+            runtime=self.runtime,
         )
         result = ShrinkResult(
             choice,

@@ -62,19 +62,63 @@ def cheapest_options(
     return found
 
 
-def lowest_price(layers: Sequence[LayerOptions]) -> float:
-    """The least that any choice can take."""
-    cheapest = [float(layer.prices.min()) for layer in layers]
-    needed = [
-        price if layer.drop_cost is None else 0.0
-        for layer, price in zip(layers, cheapest, strict=True)
+def smallest_options(layers: Sequence[LayerOptions]) -> list[int | None]:
+    """The choice of lowest price that there is; of several the one of least summed cost.
+
+    Args:
+        layers: Bottom first.
+    """
+    found = [
+        _smallest_with_last(layers, last)
+        for last in range(len(layers))
+        if all(later.drop_cost is not None for later in layers[last + 1 :])
     ]
-    can_be_last = [
-        sum(needed[:n]) + float(layer.last_prices.min())
-        for n, layer in enumerate(layers)
-        if all(later.drop_cost is not None for later in layers[n + 1 :])
+    return min(found, key=lambda chosen: (price_of(layers, chosen), cost_of(layers, chosen)))
+
+
+def price_of(layers: Sequence[LayerOptions], chosen: Sequence[int | None]) -> float:
+    """What a choice takes, exactly.
+
+    Args:
+        layers: Bottom first.
+        chosen: For each an option, None to drop it; at least one stays.
+    """
+    kept = [(layer, option) for layer, option in _pairs(layers, chosen) if option is not None]
+    inner = sum(float(layer.prices[option]) for layer, option in kept[:-1])
+    last, option = kept[-1]
+    return inner + float(last.last_prices[option])
+
+
+def cost_of(layers: Sequence[LayerOptions], chosen: Sequence[int | None]) -> float:
+    """The summed cost of a choice.
+
+    Args:
+        layers: Bottom first.
+        chosen: For each an option, None to drop it.
+    """
+    return sum(
+        float(layer.drop_cost or 0) if option is None else float(layer.costs[option])
+        for layer, option in _pairs(layers, chosen)
+    )
+
+
+def _smallest_with_last(layers: Sequence[LayerOptions], last: int) -> list[int | None]:
+    below = [
+        _cheapest(layer.prices, layer.costs) if layer.drop_cost is None else None
+        for layer in layers[:last]
     ]
-    return min(can_be_last)
+    top = _cheapest(layers[last].last_prices, layers[last].costs)
+    return [*below, top, *(None for _ in layers[last + 1 :])]
+
+
+def _cheapest(prices: Tensor, costs: Tensor) -> int:
+    return min(range(len(prices)), key=lambda n: (float(prices[n]), float(costs[n])))
+
+
+def _pairs(
+    layers: Sequence[LayerOptions], chosen: Sequence[int | None]
+) -> list[tuple[LayerOptions, int | None]]:
+    return list(zip(layers, chosen, strict=True))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ class Budget:
     Args:
         latency_ms: Of one forward call, as the latency table predicts it.
         parameters: Of the whole network, embeddings and head included.
-        size_mb: Of the model's files, in 10^6 bytes, as the table's runtime stores it.
+        size_mb: Of the model's files, in 10^6 bytes, without tokenizer and graph.
     """
 
     latency_ms: float | None = None
@@ -26,3 +26,13 @@ class Budget:
                 "Expected a budget of exactly one of `latency_ms`, `parameters` and `size_mb`,"
                 f" above 0, got {given or 'none'}."
             )
+
+    @property
+    def name(self) -> str:
+        """Of the unit."""
+        return next(name for name, value in vars(self).items() if value is not None)
+
+    @property
+    def limit(self) -> float:
+        """In that unit."""
+        return float(getattr(self, self.name))
