@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with the tested versions: a minute or two"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,onnx,openvino,benchmark,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,onnx,openvino,search,postgresql,benchmark,dev]'
 	touch $@
 
 clean:

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.lr_scheduler import LambdaLR
 
+from callbacks.run_length import steps_per_unit
 from lightning_app.errors import InputError
 from lightning_app.functional.learning_rate import SHAPES, Shape, learning_rate_factor
 
@@ -19,12 +20,15 @@ class LearningRateSchedule(Callback):
     `lightning_app.functional.learning_rate`.
 
     Args:
-        shape: ``linear``, ``cosine``, ``polynomial``, ``constant`` or ``inverse_square_root``.
+        shape: ``linear``, ``cosine``, ``polynomial``, ``constant``, ``inverse_square_root`` or
+            ``trapezoidal``.
         warmup_fraction: Share of the run that the rate rises from 0, in [0, 1). A tenth makes
             fine-tuning on few rows stable (Mosbach et al. 2020, arXiv:2006.04884).
         warmup_steps: The same in optimizer steps, in place of the fraction.
+        warmup_epochs: The same in epochs, in place of the fraction.
         power: Exponent of ``polynomial``.
         final_factor: Factor on the rate at the end, in [0, 1].
+        decay_epochs: Of ``trapezoidal``: the last so many epochs the rate falls; 0 for none.
 
     Example::
 
@@ -41,6 +45,8 @@ class LearningRateSchedule(Callback):
         warmup_steps: int | None = None,
         power: float = 2.0,
         final_factor: float = 0.0,
+        warmup_epochs: float | None = None,
+        decay_epochs: float = 1.0,
     ) -> None:
         if shape not in SHAPES:
             raise InputError(f"Expected `shape` to be one of {', '.join(SHAPES)}, got {shape!r}.")
@@ -51,6 +57,15 @@ class LearningRateSchedule(Callback):
                 "Expected `warmup_steps` to be at least 0 and without `warmup_fraction`, got"
                 f" warmup_steps={warmup_steps}, warmup_fraction={warmup_fraction}."
             )
+        if warmup_epochs is not None and (
+            warmup_epochs < 0 or warmup_fraction > 0 or warmup_steps is not None
+        ):
+            raise InputError(
+                "Expected `warmup_epochs` to be at least 0 and without `warmup_fraction` and"
+                f" `warmup_steps`, got warmup_epochs={warmup_epochs}."
+            )
+        if decay_epochs < 0:
+            raise InputError(f"Expected `decay_epochs` to be at least 0, got {decay_epochs}.")
         if not 0 <= final_factor <= 1:
             raise InputError(f"Expected `final_factor` to be in [0, 1], got {final_factor}.")
         self.shape = shape
@@ -58,6 +73,8 @@ class LearningRateSchedule(Callback):
         self.warmup_steps = warmup_steps
         self.power = power
         self.final_factor = final_factor
+        self.warmup_epochs = warmup_epochs
+        self.decay_epochs = decay_epochs
         self._rate: Callable[[int], float] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -76,10 +93,11 @@ class LearningRateSchedule(Callback):
         factor = partial(
             learning_rate_factor,
             total_steps=int(total),
-            warmup_steps=self._warmup(int(total)),
+            warmup_steps=self._warmup(int(total), trainer),
             shape=self.shape,
             power=self.power,
             final_factor=self.final_factor,
+            decay_steps=self._decay(trainer),
         )
         scheduler = LambdaLR(trainer.optimizers[0], factor)
         self._rate = lambda step: float(scheduler.base_lrs[0]) * factor(step)
@@ -92,8 +110,10 @@ class LearningRateSchedule(Callback):
         assert self._rate is not None, "known when the fit has started"
         return {"learning rate": self._rate(step)}
 
-    def _warmup(self, total_steps: int) -> int:
+    def _warmup(self, total_steps: int, trainer: Trainer) -> int:
         steps = self.warmup_steps
+        if self.warmup_epochs is not None:
+            steps = round(self.warmup_epochs * steps_per_unit(trainer, "epochs", "`warmup_epochs`"))
         if steps is None:
             return round(self.warmup_fraction * total_steps)
         if steps >= total_steps:
@@ -101,3 +121,8 @@ class LearningRateSchedule(Callback):
                 f"Expected `warmup_steps` to be below the run's {total_steps} steps, got {steps}."
             )
         return steps
+
+    def _decay(self, trainer: Trainer) -> int:
+        if self.shape != "trapezoidal":
+            return 0
+        return round(self.decay_epochs * steps_per_unit(trainer, "epochs", "`decay_epochs`"))

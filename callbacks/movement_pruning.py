@@ -64,7 +64,7 @@ class MovementPruning(WeightPruning):
         sparsity: float | None = None,
         kind: Kind = "hard",
         score_learning_rate: float | None = None,
-        score_every_n_steps: int = 10,
+        score_every_n_steps: int = 20,
         threshold: float = 0.1,
         regularization: float = 0.0,
         pattern: str = "unstructured",

@@ -33,17 +33,18 @@ class SecondOrderPruning(WeightPruning):
     """Optimal Brain Surgeon with a block-diagonal empirical Fisher matrix (Kurtic et al. 2022,
     "The Optimal BERT Surgeon", arXiv:2203.07259, section 3).
 
-    By the paper the best of the three at high sparsity. Each change of the masks runs
-    ``num_gradients`` backward passes over training rows, as much as that many steps, and keeps
-    ``block_size`` numbers for each weight while it does: let it happen seldom
-    (`schedule.every_n_steps`). With ``num_gradients: 0`` nothing is run: AdamW's running mean of
-    squared gradients stands for the diagonal (Li et al. 2025, "Fishers for Free?",
-    arXiv:2507.18807), at the cost of `MagnitudePruning`, and the other weights make up for nothing.
+    By the paper the best of the three at high sparsity. By default AdamW's running mean of squared
+    gradients stands for the matrix' diagonal (Li et al. 2025, "Fishers for Free?",
+    arXiv:2507.18807): nothing more is computed, and scores were as good where it was measured. The
+    paper's own way, with ``num_gradients: 128`` or more, runs that many backward passes over
+    training rows at each change of the masks, as much as that many steps, keeps ``block_size``
+    numbers for each weight while it does, and lets the other weights of a block make up for those
+    that go: let it happen seldom (`schedule.every_n_steps`), or once (``shape: one_shot``).
 
     Args:
         sparsity: Share of the original weights that are zero at the end, in (0, 1).
         num_gradients: Gradients that the Fisher matrix is estimated from; 0 for the optimizer's
-            squared gradients.
+            squared gradients, which want some steps before the first change of the masks.
         block_size: Weights a block; memory grows with it.
         dampening: Added to the diagonal, as a share of its mean in each weight. The paper's is a
             constant, 1e-7, whose effect depends on the scale of the gradients.
@@ -65,7 +66,7 @@ class SecondOrderPruning(WeightPruning):
     def __init__(
         self,
         sparsity: float | None = None,
-        num_gradients: int = 256,
+        num_gradients: int = 0,
         block_size: int = 32,
         dampening: float = 1e-2,
         gradient_batch_size: int = 4,
@@ -99,6 +100,9 @@ class SecondOrderPruning(WeightPruning):
     ) -> Mapping[str, Tensor]:
         if self.num_gradients == 0:
             squares = squared_gradients(trainer, self._parameters)
+            if not squares:
+                self._check_nothing_goes_yet(step)
+                return self._parameters
             return {n: diagonal_scores(w, squares[n]) for n, w in self._parameters.items()}
         fishers, count = self._fishers(trainer, model, step)
         self._inverses = {}
@@ -112,6 +116,15 @@ class SecondOrderPruning(WeightPruning):
             name: second_order_scores(weight, self._inverses[name])
             for name, weight in self._parameters.items()
         }
+
+    def _check_nothing_goes_yet(self, step: int) -> None:
+        wanted = self._sparsity_at(step)
+        if wanted if isinstance(wanted, float) else any(wanted.values()):
+            raise InputError(
+                "Expected optimizer steps before the first weights go, whose squared gradients"
+                f" `num_gradients: 0` reads, got none at step {step}; set a later"
+                " `schedule.start`, or `num_gradients: 128`."
+            )
 
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
         masks = super()._next_masks(trainer, model, step)
@@ -144,7 +157,7 @@ class SecondOrderPruning(WeightPruning):
 
 
 def squared_gradients(trainer: Trainer, parameters: Mapping[str, Parameter]) -> dict[str, Tensor]:
-    """AdamW's running means, of each parameter's shape; ones before its first step.
+    """AdamW's running means, of each parameter's shape; none before its first step.
 
     Raises:
         InputError: If the optimizer keeps none.
@@ -154,14 +167,13 @@ def squared_gradients(trainer: Trainer, parameters: Mapping[str, Parameter]) -> 
     for name, weight in parameters.items():
         state = next((state[weight] for state in states if weight in state), None)
         if state is None:
-            found[name] = torch.ones_like(weight)
-        elif "exp_avg_sq" in state:
-            found[name] = state["exp_avg_sq"]
-        else:
+            return {}
+        if "exp_avg_sq" not in state:
             raise InputError(
                 "Expected an optimizer that keeps a mean of squared gradients, as AdamW, for"
                 " `num_gradients: 0`, got another; set `num_gradients: 128`."
             )
+        found[name] = state["exp_avg_sq"]
     return found
 
 

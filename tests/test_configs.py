@@ -9,11 +9,13 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 
+from lightning_app.commands.search import Search
 from lightning_app.sharded_strategy import ShardedStrategy
 from modules import TextClassifier
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CALLBACKS = sorted((CONFIGS / "callbacks").glob("*.yaml"))
+SEARCHES = sorted((CONFIGS / "search").glob("*.yaml"))
 TRAINERS = sorted((CONFIGS / "trainer").glob("*.yaml"))
 CPU = {"accelerator": "cpu", "devices": 2}
 
@@ -60,3 +62,16 @@ def test_the_job_script_names_a_config_that_is_there() -> None:
     named = [word for word in script.split() if word.startswith("configs/") and "yaml" in word]
     assert len(named) == 2
     assert all((CONFIGS.parent / name).is_file() for name in named)
+
+
+@pytest.mark.parametrize("path", SEARCHES, ids=lambda path: path.stem)
+def test_a_search_can_be_made_and_each_of_its_values_is_accepted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parents[2])
+    assert f"glint search --config configs/search/{path.name}" in path.read_text()
+    run = Search(**yaml.safe_load(path.read_text())).prepare()
+    numbers = {"mrpc_grid": 27, "mrpc": 12, "front": 24}
+    assert len(run.tickets()) == numbers[path.stem]
+    assert run.specification.shares_prefix == (path.stem == "mrpc")
+    assert list(run.rungs) == {"mrpc_grid": [4], "mrpc": [2, 3, 4], "front": [1, 2, 3]}[path.stem]

@@ -10,7 +10,16 @@ PACKAGES = ("lightning_app", "modules", "datamodules", "callbacks")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 # What may import everything: the command line, the commands that it runs, and what opens models
 # that they have exported.
-COMMANDS = ("cli", "__main__", "commands", "recipes", "structure_search", "artifact")
+COMMANDS = (
+    "cli",
+    "__main__",
+    "commands",
+    "recipes",
+    "report",
+    "structure_search",
+    "artifact",
+    "search",
+)
 
 
 def module_name(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The commands that need no Trainer: export, answers of an artifact, benchmark, and the doctor.
+"""The commands that need no Trainer: recipes, export, answers, benchmark, report, the doctor.
 
 Each is imported when it is asked for, Lightning by none but the export.
 """
@@ -16,13 +16,15 @@ from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
 from lightning_app.commands.join import Join
 from lightning_app.commands.predict_artifact import PredictArtifact
+from lightning_app.commands.report import Report
+from lightning_app.commands.search import Search
 
 
 def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "export", "benchmark", "doctor", "join")
+    return command in ("compress", "search", "export", "benchmark", "report", "doctor", "join")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -42,7 +44,7 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog=f"glint {command}", exit_on_error=False, description=about)
     parser.add_argument("--config", action="config", help="A YAML file with these options.")
     if chosen.folders is not None:
-        parser.add_argument(chosen.folders, nargs="+", type=str, help="Folders of `glint export`.")
+        parser.add_argument(chosen.folders, nargs="+", type=str, help=chosen.folders_help)
     own = {chosen.folders, *chosen.lists, *chosen.flags, *chosen.hidden} - {None}
     parser.add_class_arguments(chosen.kind, as_group=False, skip=own)
     for name, (kind, text) in chosen.lists.items():
@@ -50,7 +52,9 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     for name, (default, text) in chosen.flags.items():
         parser.add_argument(f"--{name}", action=ActionYesNo, default=default, help=text)
     said, of_fits = split_fit_options(arguments) if chosen.has_fits else (list(arguments), [])
-    options = dict(vars(parser.instantiate(parser.parse_args(said))))
+    parsed = parser.parse_args(said)
+    # Not instantiated where a mapping may name classes that are another command's to make.
+    options = parsed.as_dict() if chosen.is_plain else dict(vars(parser.instantiate(parsed)))
     options.pop("config")
     if chosen.has_fits:
         options["fit_options"] = of_fits
@@ -71,6 +75,15 @@ def _compress(options: Compress) -> int:
             sys.stdout.write(f"\n{result_text(result)}")
     else:
         sys.stdout.write(f"\n{result_text(options.run(say))}")
+    return 0
+
+
+def _search(options: Search) -> int:
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    options.run(say)
     return 0
 
 
@@ -114,6 +127,15 @@ def _join(options: Join) -> int:
     return 0
 
 
+def _report(options: Report) -> int:
+    page, *others = options.run()
+    sys.stdout.write(
+        f"written: {page}\n         {others[0]} and {len(others) - 1} pictures\n"
+        f"next: open {page} in a browser; it needs no network\n"
+    )
+    return 0
+
+
 def _doctor(options: Doctor) -> int:
     sys.stdout.write(options.run())
     return 0
@@ -129,8 +151,10 @@ class _Command:
         flags: Options that need no value, with their default and help.
         lists: Options that take several values, with the type of one and their help.
         folders: The argument that takes what stands without a name.
+        folders_help: Of that argument.
         has_fits: Whether options of `glint fit` are taken, too.
         hidden: Arguments that are no option.
+        is_plain: Whether all options are plain values.
     """
 
     kind: Any
@@ -138,8 +162,10 @@ class _Command:
     flags: dict[str, tuple[bool, str]] = field(default_factory=dict)
     lists: dict[str, tuple[Any, str]] = field(default_factory=dict)
     folders: str | None = None
+    folders_help: str = "Folders of `glint export`."
     has_fits: bool = False
     hidden: tuple[str, ...] = ()
+    is_plain: bool = False
 
 
 _EXPORT_FLAGS = {
@@ -161,18 +187,35 @@ _BENCHMARK_LISTS: dict[str, tuple[Any, str]] = {
     ),
 }
 
+_REPORT_FLAGS = {
+    "predictions": (True, "Let two models answer the validation rows, to show what changed."),
+}
+_REPORT_RUNS = (
+    "Folders of fits, of `glint compress` and of `glint export`, and JSON files of benchmark,"
+    " sensitivity and quantize."
+)
+
 _COMPRESS_FLAGS = {
     "plan": (False, "Print what would be done, and how long it takes; do nothing."),
     "estimate": (True, "Run a few steps of each fit first, to say how long all will take."),
+}
+
+_SEARCH_FLAGS = {
+    "begin_with_config": (True, "Begin with the configuration as it is."),
+    "winner": (True, "Train the best configuration on the whole training set at the end."),
 }
 
 _COMMANDS = {
     "compress": _Command(
         Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
     ),
+    "search": _Command(
+        Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",), is_plain=True
+    ),
     "export": _Command(Export, _export, _EXPORT_FLAGS),
     "predict": _Command(PredictArtifact, _predict),
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
+    "report": _Command(Report, _report, _REPORT_FLAGS, folders="runs", folders_help=_REPORT_RUNS),
     "doctor": _Command(Doctor, _doctor),
     "join": _Command(Join, _join, {"overwrite": (False, "Replace a file that is there.")}),
 }

@@ -42,7 +42,7 @@ def run_command(
             stdout=output,
             stderr=output,
             env={**os.environ, **own_path()},
-            preexec_fn=_end_with_parent(os.getpid()),
+            preexec_fn=end_with_parent(os.getpid()),
         )
     if code < 0:
         raise InputError(
@@ -50,7 +50,7 @@ def run_command(
             f" {signal.Signals(-code).name}; run the same command again, and it goes on."
         )
     if code not in codes:
-        raise InputError(_why(arguments[0], code, folder / LOG, shown))
+        raise InputError(failure(arguments[0], code, folder / LOG, shown))
 
 
 def own_path() -> dict[str, str]:
@@ -60,7 +60,15 @@ def own_path() -> dict[str, str]:
     return {"PYTHONPATH": own if not rest else f"{own}{os.pathsep}{rest}"}
 
 
-def _why(command: str, code: int, log: Path, shown: bool) -> str:
+def failure(command: str, code: int, log: Path, shown: bool = False) -> str:
+    """Why a command ended with a code above 0, in its own words.
+
+    Args:
+        command: Of `glint`.
+        code: Its exit code.
+        log: What it said.
+        shown: Whether that was on the terminal instead.
+    """
     said = "see above"
     if not shown:
         lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
@@ -69,8 +77,12 @@ def _why(command: str, code: int, log: Path, shown: bool) -> str:
     return f"Expected `glint {command}` to finish, but it ended with code {code} ({log}): {said}"
 
 
-def _end_with_parent(parent: int):  # type: ignore[no-untyped-def]  # what `preexec_fn` takes
-    """On Linux a killed recipe takes its fit along, which would go on writing unseen."""
+def end_with_parent(parent: int):  # type: ignore[no-untyped-def]  # what `preexec_fn` takes
+    """What a new process calls so that on Linux it ends with its parent, and writes nothing unseen.
+
+    Args:
+        parent: The process that starts it.
+    """
     if sys.platform != "linux":
         return None
     import ctypes

@@ -101,7 +101,7 @@ def _export(planned: PlannedStage, folder: Path, earlier: Earlier) -> list[str]:
         f"--ckpt_path={earlier.checkpoint}",
         f"--output={folder / planned.name}",
         "--overwrite",
-        *(f"--{name}={value}" for name, value in options.items()),
+        *_flags(options),
     ]
 
 
@@ -122,7 +122,7 @@ def _benchmark(planned: PlannedStage, folder: Path, earlier: Earlier) -> list[st
         *("--baseline", "eager"),
         f"--ckpt_path={earlier.dense}",
         f"--output={folder / BENCHMARK}",
-        *(f"--{name}={value}" for name, value in given.items()),
+        *_flags(given),
     ]
 
 
@@ -141,7 +141,17 @@ def _named(group: str, options: Mapping[str, Any]) -> list[str]:
     return [f"--{group}.{name}={_plain(value)}" for name, value in given.items()]
 
 
+def _flags(options: Mapping[str, Any]) -> list[str]:
+    """Of the commands whose switches take no value: ``--measure`` or ``--no_measure``."""
+    return [
+        f"--{'' if value else 'no_'}{name}" if isinstance(value, bool) else f"--{name}={value}"
+        for name, value in options.items()
+    ]
+
+
 def _plain(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a number of parameters is no fraction
     return json.dumps(value) if isinstance(value, list | dict | bool) else str(value)
 
 

@@ -58,6 +58,15 @@ def test_rates_by_hand(tiny_model: str, reviews: Path) -> None:
     assert [rates[0] for rates in seen.rates] == pytest.approx(expected)
 
 
+def test_a_trapezoid_counts_in_epochs(tiny_model: str, reviews: Path) -> None:
+    seen = StepRates()
+    schedule = LearningRateSchedule("trapezoidal", warmup_epochs=0.5, decay_epochs=1.0)
+    fit(tiny_model, reviews, schedule, seen, max_epochs=3)
+    # 6 steps an epoch: up in three, level, down over the last six.
+    factors = [0, 1 / 3, 2 / 3, *[1] * 10, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
+    assert [rates[0] for rates in seen.rates] == pytest.approx([1e-3 * f for f in factors])
+
+
 def test_layers_keep_their_proportion(tiny_model: str, reviews: Path) -> None:
     seen = StepRates()
     model = TextClassifier(tiny_model, learning_rate=1e-3, layer_decay=0.5)
@@ -92,6 +101,8 @@ def test_a_run_without_end_is_refused(tiny_model: str, reviews: Path) -> None:
         ({"warmup_fraction": -0.1}, r"got -0.1"),
         ({"warmup_steps": -1}, r"got warmup_steps=-1"),
         ({"warmup_steps": 3, "warmup_fraction": 0.1}, r"warmup_steps=3, warmup_fraction=0.1"),
+        ({"warmup_epochs": 0.5, "warmup_steps": 3}, r"without .* got warmup_epochs=0.5"),
+        ({"decay_epochs": -1.0}, r"`decay_epochs` to be at least 0, got -1.0"),
         ({"final_factor": 1.5}, r"`final_factor` to be in \[0, 1\], got 1.5"),
     ],
 )

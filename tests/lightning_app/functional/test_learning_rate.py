@@ -94,3 +94,32 @@ def test_stays_at_the_final_factor_after_the_end(shape: Shape) -> None:
 def test_warm_up_may_be_the_whole_run() -> None:
     factors = [learning_rate_factor(s, total_steps=4, warmup_steps=4) for s in range(5)]
     assert factors == [0, 0.25, 0.5, 0.75, 0.0]
+
+
+def test_a_trapezoid_by_hand() -> None:
+    factors = [
+        learning_rate_factor(
+            step, total_steps=10, warmup_steps=2, shape="trapezoidal", decay_steps=4
+        )
+        for step in range(11)
+    ]
+    assert factors == pytest.approx([0, 0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
+
+
+def test_trapezoids_of_all_lengths_begin_alike() -> None:
+    def course(total: int, decay: int) -> list[float]:
+        options: Any = {"warmup_steps": 3, "shape": "trapezoidal", "decay_steps": decay}
+        return [learning_rate_factor(s, total_steps=total, **options) for s in range(total + 1)]
+
+    assert course(20, 5)[:16] == course(30, 5)[:16] == course(100, 0)[:16]
+    assert course(20, 5)[-1] == 0
+    assert course(100, 0)[3:] == [1.0] * 98
+
+
+def test_a_fall_longer_than_the_run_begins_after_the_warm_up() -> None:
+    longer = [
+        learning_rate_factor(s, total_steps=8, warmup_steps=2, shape="trapezoidal", decay_steps=99)
+        for s in range(9)
+    ]
+    linear = [learning_rate_factor(s, total_steps=8, warmup_steps=2) for s in range(9)]
+    assert longer == pytest.approx(linear)

@@ -316,3 +316,22 @@ def test_what_is_pruned_becomes_zero_and_the_rest_stays(dtype: torch.dtype) -> N
 def test_selection_of_half_precision_is_its_own_value() -> None:
     scores = torch.randn(1001).to(torch.bfloat16)
     assert _kth_lowest(scores, 400) == scores.sort().values[399]
+
+
+@pytest.mark.parametrize("shape", ["random", "ties", "pruned", "ordered"])
+def test_exact_share_of_many_weights(shape: str) -> None:
+    """More than a million are selected by way of a sample, which changes nothing."""
+    scores = torch.rand(1_200_003, generator=torch.Generator().manual_seed(0))
+    if shape == "ties":
+        scores = (scores * 7).floor()
+    elif shape == "pruned":
+        scores[:700_000] = -torch.inf
+    elif shape == "ordered":
+        scores = scores.sort().values
+    for sparsity in (1e-6, 0.3, 0.6, 0.99):
+        mask = threshold_mask(scores, sparsity)
+        count = num_pruned(len(scores), sparsity)
+        assert int((~mask).sum()) == count
+        lowest = torch.zeros_like(mask)
+        lowest[torch.argsort(scores, stable=True)[:count]] = True
+        torch.testing.assert_close(mask, ~lowest)

@@ -1,0 +1,93 @@
+"""What a search leaves: configurations, a table, pictures."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning_app.commands.whole_file import write_whole
+from lightning_app.search.pictures import front_picture, history_picture, parallel_picture
+from lightning_app.search.results import Candidate, Findings
+
+BEST = "best.yaml"
+RESULT = "search.json"
+
+
+def write_result(
+    found: Findings,
+    folder: Path,
+    importances: Mapping[str, float] | None,
+    winner: Mapping[str, Any] | None,
+) -> list[Path]:
+    """Write all files, each whole or not at all.
+
+    Args:
+        found: By the search; with at least one candidate.
+        folder: Where to.
+        importances: By key; None where unknown.
+        winner: Of the fit on the whole training set; None where there was none.
+
+    Returns:
+        What was written.
+    """
+    files = {folder / BEST: config_text(found, found.best, folder / BEST)}
+    if found.specification.has_several_objectives:
+        (folder / "front").mkdir(exist_ok=True)
+        for candidate in found.front:
+            target = folder / "front" / f"trial-{candidate.trial}-{candidate.epochs}-epochs.yaml"
+            files[target] = config_text(found, candidate, target)
+        files[folder / "front.png"] = front_picture(found)
+    files[folder / "history.png"] = history_picture(found)
+    files[folder / "parallel.png"] = parallel_picture(found)
+    files[folder / RESULT] = _plain(found, importances, winner)
+    for target, content in files.items():
+        write_whole(target, content)
+    return list(files)
+
+
+def config_text(found: Findings, candidate: Candidate, target: Path) -> bytes:
+    """A configuration that `glint fit --config` takes.
+
+    Args:
+        found: By the search.
+        candidate: Whose values it has.
+        target: Where it will lie, for the command on its top.
+    """
+    import yaml  # type: ignore[import-untyped]
+
+    what = found.specification
+    named = zip(what.objectives, candidate.objectives, strict=True)
+    reached = ", ".join(f"{name} {value:.4g}" for name, value in named)
+    text = (
+        f"# Trial {candidate.trial} of the search {what.name!r}: {reached}, cross-validated on"
+        f" {what.folds_used} of {what.folds} folds of the training set.\n"
+        f"#   glint fit --config {target}\n"
+    )
+    config = found.config(candidate)
+    written: str = yaml.safe_dump(config, sort_keys=False)
+    return (text + written).encode()
+
+
+def _plain(
+    found: Findings, importances: Mapping[str, float] | None, winner: Mapping[str, Any] | None
+) -> bytes:
+    what = found.specification
+    plain = {
+        "name": what.name,
+        "objectives": what.objectives,
+        "folds": what.folds,
+        "folds_used": what.folds_used,
+        "sampler": what.sampler,
+        "pruner": what.pruner,
+        "finished": found.num_finished,
+        "stopped": found.num_stopped,
+        "trained_epochs": found.trained,
+        "fit_seconds": round(found.seconds, 1),
+        "best": asdict(found.best),
+        "front": [asdict(candidate) for candidate in found.front],
+        "importances": importances,
+        "winner": winner,
+        "candidates": [asdict(candidate) for candidate in found.candidates],
+    }
+    return (json.dumps(plain, indent=1) + "\n").encode()

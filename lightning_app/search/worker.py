@@ -1,0 +1,214 @@
+"""Takes trials of a study one by one until none is left: `python -m`, told what by its input."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning_app.errors import InputError
+from lightning_app.functional.dominance import is_dominated_with_margin
+from lightning_app.search.keys import with_values
+from lightning_app.search.samplers import pruner_of, sampler_of
+from lightning_app.search.specification import EPOCHS, Specification
+from lightning_app.search.study import (
+    ERROR,
+    finished,
+    first_number,
+    give_back,
+    heart,
+    open_storage,
+    open_study,
+    revive_the_dead,
+    running,
+    take_ticket,
+)
+from lightning_app.search.trial_run import RunFit, Rung, TrialRun
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+RUNGS = "rungs"
+"""User attribute: for each rung its epochs, scores, objectives, computed epochs and seconds."""
+_WAIT = 1.0  # seconds until the trials of others are looked at again
+_MAX_FAILURES = 3
+Costs = Callable[[Path], Mapping[str, float]]
+
+
+@dataclass
+class SearchWorker:
+    """Runs trials.
+
+    Args:
+        study: Where from.
+        specification: Of the search.
+        rungs: Epochs after which a trial of the longest training may be stopped, ascending.
+        run_fit: Runs a fit.
+        costs: Objectives but the score, of a checkpoint.
+        num_tickets: Trials that are wanted.
+    """
+
+    study: "Study"
+    specification: Specification
+    rungs: list[int]
+    run_fit: RunFit
+    costs: Costs
+    num_tickets: int
+    _failures: int = field(default=0, init=False)
+
+    def run(self) -> None:
+        """Take trials until all are finished, those of dead workers among them.
+
+        Raises:
+            InputError: If the first few fail one after the other.
+        """
+        while True:
+            revive_the_dead(self.study)
+            ticket = take_ticket(self.study, self.num_tickets)
+            if ticket is not None:
+                self._try(ticket._trial_id, first_number(ticket))
+            elif not running(self.study):
+                return
+            else:
+                time.sleep(_WAIT)
+
+    def _try(self, trial_id: int, number: int) -> None:
+        import optuna
+
+        self.study.sampler = sampler_of(self.specification, number)
+        try:
+            with heart(self.study, trial_id, self.specification.heartbeat):
+                trial = optuna.trial.Trial(self.study, trial_id)
+                values = self._values(trial)
+                state = self._train(trial, number, values)
+        except InputError as error:
+            self._fail(trial_id, error)
+        except BaseException:
+            give_back(self.study, trial_id)
+            raise
+        else:
+            self._failures = 0
+            self._tell(trial, state)
+
+    def _values(self, trial: "Trial") -> dict[str, Any]:
+        return {
+            key: domain.value(trial._suggest(key, domain.distribution))
+            for key, domain in self.specification.domains.items()
+        }
+
+    def _train(self, trial: "Trial", number: int, values: Mapping[str, Any]) -> bool:
+        """From rung to rung; returns whether it came to its end."""
+        what = self.specification
+        run = TrialRun(
+            with_values(what.config, values),
+            Path(what.folder) / f"trial-{number}",
+            what.folds,
+            what.folds_used,
+            what.shares_prefix,
+            self.run_fit,
+        )
+        rungs = self._rungs_of(values)
+        known = {entry["epochs"]: entry for entry in trial.user_attrs.get(RUNGS, [])}  # of a try
+        done: list[dict[str, Any]] = []
+        for epochs in rungs:
+            is_last = epochs == rungs[-1]
+            done.append(known.get(epochs) or self._entry(run.rung(epochs, is_last)))
+            trial.set_user_attr(RUNGS, done)
+            run.forget(epochs)
+            if self._should_stop(trial, done[-1]) and not is_last:
+                run.forget_all()
+                return False
+        run.forget_all()
+        return True
+
+    def _rungs_of(self, values: Mapping[str, Any]) -> list[int]:
+        if EPOCHS not in values:
+            return self.rungs
+        own = int(values[EPOCHS])
+        return [epochs for epochs in self.rungs if epochs < own and len(self.rungs) > 1] + [own]
+
+    def _entry(self, rung: Rung) -> dict[str, Any]:
+        measured: Mapping[str, float] = {}
+        if self.specification.has_several_objectives:
+            assert rung.checkpoint is not None, "kept until its costs are known"
+            measured = self.costs(rung.checkpoint)
+        named = {"score": rung.score, **measured}
+        return {
+            "epochs": rung.epochs,
+            "scores": rung.scores,
+            "objectives": [named[name] for name in self.specification.objectives],
+            "trained": rung.trained,
+            "seconds": round(rung.seconds, 2),
+        }
+
+    def _should_stop(self, trial: "Trial", entry: Mapping[str, Any]) -> bool:
+        if not self.specification.has_several_objectives:
+            trial.report(entry["objectives"][0], entry["epochs"])
+            return trial.should_prune()
+        others = [
+            self._signed(other["objectives"])
+            for known in self.study.get_trials(deepcopy=False)
+            if known.number != trial.number
+            for other in known.user_attrs.get(RUNGS, [])
+            if other["epochs"] == entry["epochs"]
+        ]
+        own = self._signed(entry["objectives"])
+        return is_dominated_with_margin(own, others, self.specification.margins)
+
+    def _signed(self, objectives: Any) -> list[float]:
+        signs = [1 if d == "maximize" else -1 for d in self.specification.directions]
+        return [sign * value for sign, value in zip(signs, objectives, strict=True)]
+
+    def _tell(self, trial: "Trial", is_complete: bool) -> None:
+        from optuna.trial import TrialState
+
+        if not is_complete:
+            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+            return
+        rungs = trial.user_attrs[RUNGS]
+        best = max(rungs, key=lambda rung: rung["scores"] and sum(rung["scores"]))
+        chosen = best if self.specification.shares_prefix else rungs[-1]
+        self.study.tell(trial, chosen["objectives"], skip_if_finished=True)
+
+    def _fail(self, trial_id: int, error: InputError) -> None:
+        from optuna.trial import TrialState
+
+        storage: Any = self.study._storage
+        storage.set_trial_user_attr(trial_id, ERROR, str(error))
+        storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+        self._failures += 1
+        if self._failures >= _MAX_FAILURES and not finished(self.study):
+            raise error
+
+
+def main() -> int:
+    """Read what to do from standard input; returns the exit code."""
+    from lightning_app.search.fit_processes import FitProcesses
+
+    told = json.loads(sys.stdin.readline())
+    what = Specification.from_plain(told["specification"])
+    try:
+        study = open_study(open_storage(told["storage"], what.heartbeat), what)
+        study.pruner = pruner_of(what, told["rungs"])
+
+        def measured(checkpoint: Path) -> Mapping[str, float]:
+            from lightning_app.search.costs import costs
+
+            return costs(checkpoint, what)
+
+        SearchWorker(
+            study, what, told["rungs"], FitProcesses().run, measured, told["num_tickets"]
+        ).run()
+    except InputError as error:
+        sys.stderr.write(f"glint: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
