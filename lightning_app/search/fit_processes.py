@@ -19,7 +19,7 @@ class FitProcesses:
     """Runs `glint fit` again and again, without paying for its imports each time.
 
     They are forked, where the system can, from a process that has imported everything and computed
-    nothing. On Linux they end with the process that this object is in.
+    nothing. They end with the process that this object is in.
     """
 
     def __init__(self) -> None:
