@@ -3,6 +3,7 @@
 from callbacks.compression import Compression
 from callbacks.compression_monitor import CompressionMonitor
 from callbacks.cpu_kernels import CPUKernels
+from callbacks.devices_report import DevicesReport
 from callbacks.distillation import Distillation
 from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
@@ -26,6 +27,7 @@ __all__ = [
     "CPUKernels",
     "Compression",
     "CompressionMonitor",
+    "DevicesReport",
     "Distillation",
     "FiniteLoss",
     "GradualUnfreezing",

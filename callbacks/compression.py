@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from lightning_app.errors import InputError
 from modules.text_classifier import TextClassifier
@@ -32,6 +33,23 @@ class Compression(Callback, ABC):
                 f" {type(pl_module).__name__}."
             )
         return pl_module
+
+    def refuse_shards(self, trainer: Trainer, why: str) -> None:
+        """To be called at `setup` by what needs whole parameters.
+
+        Args:
+            trainer: Of the fit.
+            why: What it does with them.
+
+        Raises:
+            InputError: If the strategy cuts them among processes.
+        """
+        if isinstance(trainer.strategy, ModelParallelStrategy):
+            raise InputError(
+                f"Expected a strategy with whole parameters for `callbacks.{type(self).__name__}`,"
+                f" which {why}, got {type(trainer.strategy).__name__}, which cuts them among the"
+                " processes; use `--config configs/trainer/ddp.yaml`."
+            )
 
     def metrics(self) -> dict[str, float]:
         """What the monitor writes to the logger, by name under ``compression/``."""

@@ -143,7 +143,7 @@ class Distillation(Callback):
                 f"Expected a `TextClassifier` for `callbacks.Distillation`, got"
                 f" {type(pl_module).__name__}."
             )
-        pl_module.configure_model()
+        pl_module.ensure_network()
         self._loaded = load_teacher(self.teacher, pl_module)
         if self._loaded.tokenizer is not None and self._asks_for_layers():
             raise InputError(

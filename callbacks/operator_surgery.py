@@ -107,7 +107,7 @@ class OperatorSurgery(Compression):
         if stage != "fit":
             return
         model = self.classifier(pl_module)
-        model.configure_model()
+        model.ensure_network()
         assert model.architecture is not None
         if self._was_begun(model):  # the checkpoint to resume is; its operators are here
             return

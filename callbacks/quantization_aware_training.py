@@ -140,7 +140,7 @@ class QuantizationAwareTraining(Compression):
         if stage != "fit":
             return
         model = self.classifier(pl_module)
-        model.configure_model()
+        model.ensure_network()
         quantizable_modules(model, self.include, self.exclude)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.compression import is_eligible
+from lightning_app.sharded_checkpoint import replace_folder
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -52,11 +53,13 @@ class RunCheckpoint(ModelCheckpoint):
         self._last_time = 0.0
         self._just_saved: Path | None = None
         self._is_first_process = True
+        self._is_fitting = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the folder."""
         super().setup(trainer, pl_module, stage)
         self._is_first_process = trainer.is_global_zero
+        self._is_fitting = stage == "fit"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and let validations fall between optimizer steps."""
@@ -101,9 +104,11 @@ class RunCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """In another folder, begin with a copy of the best so far."""
         best = Path(state_dict["best_model_path"])
+        if not self._is_fitting:
+            return
         if state_dict["dirpath"] == self.dirpath:
             super().load_state_dict(state_dict)
-        elif best.is_file() and self.dirpath is not None:
+        elif best.exists() and self.dirpath is not None:
             here = Path(self.dirpath) / best.name
             if self._is_first_process:
                 here.parent.mkdir(parents=True, exist_ok=True)
@@ -183,9 +188,20 @@ def _validate_between_steps(trainer: Trainer) -> None:
 
 def _link_or_copy(source: Path, target: Path) -> None:
     unfinished = target.with_name(target.name + ".unfinished")
+    if source.is_dir():  # the parts of several processes
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(source, unfinished, copy_function=_link_or_copy_file)
+        replace_folder(unfinished, target)
+        return
     unfinished.unlink(missing_ok=True)
-    try:
-        os.link(source, unfinished)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, unfinished)
+    _link_or_copy_file(source, unfinished)
+    if target.is_dir():
+        shutil.rmtree(target)
     unfinished.replace(target)
+
+
+def _link_or_copy_file(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)

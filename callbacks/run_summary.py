@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.distributed.tensor import DTensor
 
 from callbacks.compression import Compression, is_eligible
 from callbacks.training_log import TrainingLog, peak_memory_mb
@@ -100,16 +102,21 @@ class RunSummary(Callback):
 
     def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = trainer.log_dir  # every process must ask
+        nonzero = _nonzero_share(trainer, pl_module)
         fast_dev_run: Any = getattr(trainer, "fast_dev_run", False)
         if folder is None or not trainer.is_global_zero or fast_dev_run:
             return
         target = Path(folder) / "metrics.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(".json.unfinished")
-        unfinished.write_text(json.dumps(self._summary(trainer, pl_module), indent=2) + "\n")
+        unfinished.write_text(
+            json.dumps(self._summary(trainer, pl_module, nonzero), indent=2) + "\n"
+        )
         unfinished.replace(target)
 
-    def _summary(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+    def _summary(
+        self, trainer: Trainer, pl_module: LightningModule, nonzero_share: float
+    ) -> dict[str, Any]:
         log = next((c for c in trainer.callbacks if isinstance(c, TrainingLog)), TrainingLog())  # type: ignore[attr-defined]
         elapsed = max(log.seconds, 1e-9)
         task = getattr(pl_module, "task", None)
@@ -126,7 +133,7 @@ class RunSummary(Callback):
             "padding_share": round(log.padding_share, 4),
             "peak_memory_mb": round(peak_memory_mb(), 1),
             "parameters": sum(p.numel() for p in pl_module.parameters()),
-            "nonzero_share": _nonzero_share(pl_module),
+            "nonzero_share": nonzero_share,
             "device": str(trainer.strategy.root_device),
             "devices": trainer.world_size,
             "precision": str(trainer.precision),
@@ -137,10 +144,18 @@ class RunSummary(Callback):
         }
 
 
-def _nonzero_share(module: LightningModule) -> float:
+def _nonzero_share(trainer: Trainer, module: LightningModule) -> float:
+    """On all processes, of which each may hold a part of the parameters."""
     parameters = list(module.parameters())
-    nonzero = sum(int(p.count_nonzero()) for p in parameters)
-    return round(nonzero / max(sum(p.numel() for p in parameters), 1), 6)
+    total = max(sum(p.numel() for p in parameters), 1)
+    here = [p.to_local() if isinstance(p, DTensor) else p for p in parameters]
+    nonzero = sum(int(p.count_nonzero()) for p in here)
+    if any(isinstance(p, DTensor) for p in parameters):
+        device = trainer.strategy.root_device
+        nonzero = int(
+            trainer.strategy.reduce(torch.tensor(nonzero, device=device), reduce_op="sum")
+        )
+    return round(nonzero / total, 6)
 
 
 def _seed() -> int | None:

@@ -141,8 +141,10 @@ class StructuredPruning(WeightMasking):
         """Remove layers, and in one shot heads and neurons, before the strategy wraps the model."""
         if stage != "fit":
             return
+        if self.is_gradual:
+            super().setup(trainer, pl_module, stage)
         model = self.classifier(pl_module)
-        model.configure_model()
+        model.ensure_network()
         assert model.network is not None
         num_layers = len(layer_parts(model.network))  # refuses families that cannot be pruned
         if self._has_pruned(model):  # the checkpoint to resume is; its structure is here already

@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from callbacks.teacher_outputs import TeacherOutputs
 from datamodules.text_datamodule import TextDataModule
 from lightning_app.functional.distillation import agreement, mean_kl
+from modules.network_inputs import real_rows
 
 
 class TeacherAgreement:
@@ -44,6 +45,9 @@ class TeacherAgreement:
             split: Which of its splits.
         """
         teacher = self._teacher_logits(batch, data, split).to(logits.device)
+        logits, teacher = real_rows(batch, logits, teacher)
+        if not len(logits):
+            return
         for name, measure in _measures(self._problem_type).items():
             self._metrics[name].update(measure(logits.float(), teacher), len(logits))
 

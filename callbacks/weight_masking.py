@@ -89,6 +89,11 @@ class WeightMasking(Compression):
         self._is_complete = state_dict["is_complete"]
         self._changed_before_step = state_dict["changed_before_step"]
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse parameters that are cut among processes."""
+        if stage == "fit":
+            self.refuse_shards(trainer, "ranks and zeroes the entries of whole weights")
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Pair masks with parameters, and hook the optimizer."""
         model = self.classifier(pl_module)

@@ -130,7 +130,8 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
     """Evaluation batches, longest rows first, each row in exactly one batch of one process.
 
     Whole batches are dealt out, so that every batch, and with it every logit, is the same
-    whatever the number of processes.
+    whatever the number of processes. Each process gets as many, as sharded models compute
+    together: where there is none left, one of a filler row of weight 0.
 
     Args:
         lengths: Tokens of each row, ``[rows]``.
@@ -150,10 +151,13 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
         self.order: Rows = np.argsort(-lengths, kind="stable").astype(np.int32)
         self.batch_size = batch_size
         self.starts = range(rank * batch_size, len(lengths), world_size * batch_size)
+        self._batches = -(-len(lengths) // (world_size * batch_size))
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return self._batches
 
     def __iter__(self) -> Iterator[list[RowKey]]:
         for start in self.starts:
             yield [RowKey(int(row)) for row in self.order[start : start + self.batch_size]]
+        for _ in range(self._batches - len(self.starts)):
+            yield [RowKey(int(self.order[-1]), 0.0, 0.0)]  # the shortest

@@ -20,6 +20,7 @@ COMMANDS = {
     "benchmark": "measure exported folders against each other: latency, memory, size, scores",
     "report": "one page of any runs and artifacts: what was traded, what changed, what it cost",
     "doctor": "say what this machine offers, what is fast on it, and what is not installed",
+    "join": "make one file of a checkpoint that several processes have written parts of",
     "quantize": "round a checkpoint to int8 or fewer bits without training, within a given drop",
     "plan": "say what a fit would do at each step and how long it takes, from a few steps",
     "shrink": "take layers, heads and neurons out until it is as fast here as you say",

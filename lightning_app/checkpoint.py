@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from lightning_app.errors import InputError
+from lightning_app.sharded_checkpoint import PREVIOUS, is_sharded, read_sharded
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
     """Load a checkpoint of plain values and tensors; nothing in it is ever executed.
 
     Args:
-        path: A file written by `glint fit`.
-        map_location: As in `torch.load`.
+        path: A file written by `glint fit`, or a folder with the parts of several processes.
+        map_location: As in `torch.load`; a folder's goes to the CPU.
 
     Raises:
         InputError: If the file is missing, truncated, corrupted, or carries a pickled object.
@@ -22,6 +23,8 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
 
     import torch
 
+    if is_sharded(path):
+        return read_sharded(path)
     if not Path(path).is_file():
         raise InputError(f"Expected `--ckpt_path` to be a checkpoint file, got {str(path)!r}.")
     if not is_whole(path):
@@ -55,7 +58,12 @@ def read_glint_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def is_whole(path: str | Path) -> bool:
-    """Whether each part of the file is there with the checksum that it was written with."""
+    """Whether each part of the file is there with the checksum that it was written with.
+
+    A folder gets its name when it is whole.
+    """
+    if is_sharded(path):
+        return True
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -70,6 +78,7 @@ def newest_checkpoint(folder: str | Path) -> Path | None:
 
 
 def _checkpoints(folder: Path) -> Iterator[Path]:
-    for path in folder.glob("version_*/checkpoints/*.ckpt"):
-        if path.is_file():
-            yield path
+    for pattern in ("*.ckpt", f"*.ckpt{PREVIOUS}"):
+        for path in folder.glob(f"version_*/checkpoints/{pattern}"):
+            if path.is_file() or is_sharded(path):
+                yield path

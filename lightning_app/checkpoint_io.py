@@ -1,6 +1,7 @@
 """Write checkpoints so that a kill or a full disk never costs the previous one."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class AtomicCheckpointIO(CheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if target.is_dir():  # of several processes
+                shutil.rmtree(target)
             unfinished.replace(target)
         except (OSError, RuntimeError) as error:
             unfinished.unlink(missing_ok=True)
@@ -52,4 +55,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete ``path`` if it is there."""
-        Path(path).unlink(missing_ok=True)
+        if Path(path).is_dir():  # of several processes
+            shutil.rmtree(path)
+        else:
+            Path(path).unlink(missing_ok=True)

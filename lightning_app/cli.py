@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from callbacks import (
     CompressionMonitor,
     CPUKernels,
+    DevicesReport,
     FiniteLoss,
     PredictionWriter,
     RandomState,
@@ -193,6 +194,7 @@ class GlintCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         ours = [
             CPUKernels(),
+            DevicesReport(),
             FiniteLoss(),
             TrainingLog(),
             CompressionMonitor(),

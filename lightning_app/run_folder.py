@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lightning_app.checkpoint import newest_checkpoint
 from lightning_app.errors import InputError
+from lightning_app.sharded_checkpoint import is_sharded
 
 DEFAULT_ROOT = "runs"
 
@@ -82,7 +83,7 @@ def find_checkpoint(ckpt_path: str | None, root: Path, name: str) -> Path | None
     if ckpt_path is None:
         return None
     if ckpt_path not in ("last", "best"):
-        if not Path(ckpt_path).is_file():
+        if not _is_checkpoint(Path(ckpt_path)):
             raise InputError(
                 f"Expected `--ckpt_path` to be a file, `last` or `best`, got {ckpt_path!r}."
             )
@@ -91,6 +92,10 @@ def find_checkpoint(ckpt_path: str | None, root: Path, name: str) -> Path | None
     if newest is None or ckpt_path == "last":
         return newest
     best = newest.with_name("best.ckpt")
-    if not best.is_file():
+    if not _is_checkpoint(best):
         raise InputError(f"Expected a best.ckpt in {newest.parent}, but there is none yet.")
     return best
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.is_file() or is_sharded(path)

@@ -11,3 +11,11 @@ NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 def network_inputs(batch: Mapping[str, Any]) -> dict[str, Tensor]:
     """The part of a batch that the network reads."""
     return {name: batch[name] for name in NETWORK_INPUTS if name in batch}
+
+
+def real_rows(batch: Mapping[str, Any], *of_rows: Tensor) -> tuple[Tensor, ...]:
+    """These tensors ``[batch, ...]`` without the rows that only fill a batch up."""
+    if "row_weight" not in batch:
+        return of_rows
+    is_real = batch["row_weight"] > 0
+    return tuple(tensor[is_real] for tensor in of_rows)

@@ -33,6 +33,10 @@ class RecordedNetwork(LightningModule):
         self.architecture: ArchitectureRecord | None = None
         self._first_token_only: RemovableHandle | None = None
 
+    def ensure_network(self) -> None:
+        """Build the network if nothing has yet; for callbacks, which change it at `setup`."""
+        raise NotImplementedError
+
     def set_network(self, network: "PreTrainedModel", architecture: ArchitectureRecord) -> None:
         """Train this network from now on.
 

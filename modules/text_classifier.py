@@ -11,6 +11,7 @@ from torch.nn import Module, ModuleDict
 
 from lightning_app.checkpoint import read_glint_checkpoint
 from lightning_app.errors import InputError
+from lightning_app.functional.learning_rate import Scaling, rate_scale
 from lightning_app.functional.losses import task_losses, weighted_mean
 from lightning_app.pretrained import (
     load_tokenizer,
@@ -23,13 +24,15 @@ from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
 from modules.layer_search import search_layers
 from modules.metrics import TaskMetrics
-from modules.network_inputs import network_inputs
+from modules.network_inputs import network_inputs, real_rows
 from modules.objective import Objective
 from modules.parameter_groups import parameter_groups
 from modules.recorded_network import RecordedNetwork
 from modules.reinitialization import reinitialize_top_layers
+from modules.sharding import shard_module, shard_network
 from modules.starting_network import starting_network
 from modules.student_structure import StudentStructure
+from modules.training_arguments import check_training_arguments
 from modules.weight_averages import complete_averages
 
 if TYPE_CHECKING:
@@ -60,6 +63,10 @@ class TextClassifier(RecordedNetwork):
         attention_dropout: In place of the base model's, in [0, 1).
         structure: Of a smaller network to train, a student made of that which
             ``model_name_or_path`` names.
+        scale_learning_rate: ``linear`` (Goyal et al. 2017, arXiv:1706.02677, section 2.1) or
+            ``sqrt`` (Krizhevsky 2014, arXiv:1404.5997, section 5): raise the rates with the number
+            of devices, as the global batch does. None leaves them as they are.
+        compile: Train the network compiled by `torch.compile`, for any length of the batches.
 
     Example::
 
@@ -79,9 +86,13 @@ class TextClassifier(RecordedNetwork):
         hidden_dropout: float | None = None,
         attention_dropout: float | None = None,
         structure: StudentStructure | None = None,
+        scale_learning_rate: Scaling | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
-        _check_arguments(learning_rate, layer_decay, hidden_dropout, attention_dropout)
+        check_training_arguments(
+            learning_rate, layer_decay, hidden_dropout, attention_dropout, scale_learning_rate
+        )
         self.structure = StudentStructure.from_plain(structure)  # plain from a checkpoint
         structure = self.structure and self.structure.as_plain()  # type: ignore[assignment]  # to one
         self.save_hyperparameters()
@@ -94,6 +105,8 @@ class TextClassifier(RecordedNetwork):
         self.reinit_layers = reinit_layers
         self.hidden_dropout = hidden_dropout
         self.attention_dropout = attention_dropout
+        self.scale_learning_rate = scale_learning_rate
+        self.compile_network = compile
         self.task: Task | None = None
         self.objective = Objective()
         self.objective.add("task", self._task_loss)
@@ -167,7 +180,18 @@ class TextClassifier(RecordedNetwork):
         return self.companions[name] if self.companions and name in self.companions else None
 
     def configure_model(self) -> None:
-        """Build the network if nothing has yet; safe to call again."""
+        """Build the network if nothing has yet, and cut it among the devices if they share it."""
+        self.ensure_network()
+        assert self.network is not None
+        if self.device_mesh is not None:
+            shard_network(self.network, self.device_mesh)
+            for companion in (self.companions or {}).values():
+                shard_module(companion, self.device_mesh)
+        if self.compile_network and self.trainer.state.fn == "fit":
+            self.network.compile(dynamic=True)
+
+    def ensure_network(self) -> None:
+        """Build the network if nothing has yet; for callbacks, which change it at `setup`."""
         if self.network is None:
             self.build(self._data_task())
         data = getattr(self.trainer, "datamodule", None)
@@ -239,25 +263,27 @@ class TextClassifier(RecordedNetwork):
     ) -> dict[str, Tensor]:
         """``index`` ``[batch]`` and ``logits`` ``[batch, num_labels]``."""
         logits: Tensor = self(**network_inputs(batch)).logits
-        return {"index": batch["index"], "logits": logits.float()}
+        index, logits = real_rows(batch, batch["index"], logits)
+        return {"index": index, "logits": logits.float()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, fused where there is a fused kernel: one pass over memory in place of a dozen."""
         assert self.network is not None
+        scale = rate_scale(self.scale_learning_rate, self.trainer.world_size)
         groups = parameter_groups(
             self.network.named_parameters(),
-            self.learning_rate,
+            self.learning_rate * scale,
             self.weight_decay,
             self.layer_decay,
         )
         groups += [
-            {"name": name, "params": list(module.parameters()), "lr": self._companion_rates[name]}
-            for name, module in (self.companions or {}).items()
+            {"name": n, "params": list(m.parameters()), "lr": self._companion_rates[n] * scale}
+            for n, m in (self.companions or {}).items()
         ]
         fused = self.device.type in FUSED_DEVICES
         return torch.optim.AdamW(
             groups,
-            lr=self.learning_rate,
+            lr=self.learning_rate * scale,
             betas=(self.adam_betas[0], self.adam_betas[1]),
             eps=self.adam_epsilon,
             fused=fused,
@@ -301,6 +327,8 @@ class TextClassifier(RecordedNetwork):
                 " from it with `--model.model_name_or_path`."
             )
         self.adopt(checkpoint)
+        if self._trainer is not None:
+            self.configure_model()  # another network than before
         self._leave_out_companions(checkpoint["state_dict"])
         if self._trainer is not None and getattr(self.trainer, "datamodule", None) is not None:
             assert self.task is not None
@@ -378,7 +406,8 @@ class TextClassifier(RecordedNetwork):
                 " `glint predict` for unlabelled rows."
             )
         logits: Tensor = self(**network_inputs(batch)).logits
-        self.validation_metrics[loader].update(batch["index"], logits, batch["labels"])
+        rows = real_rows(batch, batch["index"], logits, batch["labels"])
+        self.validation_metrics[loader].update(*rows)
         return logits
 
     def _log_metrics(self, prefix: str, stage: str) -> None:
@@ -403,21 +432,3 @@ class TextClassifier(RecordedNetwork):
     def _reset_metrics(self) -> None:
         for metrics in self.validation_metrics:
             metrics.reset()
-
-
-def _check_arguments(
-    learning_rate: float,
-    layer_decay: float,
-    hidden_dropout: float | None,
-    attention_dropout: float | None,
-) -> None:
-    if learning_rate <= 0:
-        raise InputError(f"Expected `model.learning_rate` to be above 0, got {learning_rate}.")
-    if not 0 < layer_decay <= 1:
-        raise InputError(f"Expected `model.layer_decay` to be in (0, 1], got {layer_decay}.")
-    for name, value in (
-        ("hidden_dropout", hidden_dropout),
-        ("attention_dropout", attention_dropout),
-    ):
-        if value is not None and not 0 <= value < 1:
-            raise InputError(f"Expected `model.{name}` to be in [0, 1), got {value}.")

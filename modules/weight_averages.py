@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from torch.nn import Module
 from torch.optim.swa_utils import AveragedModel
+
+from modules.recorded_network import RecordedNetwork
 
 
 def averaged_models(trainer: Trainer) -> Iterator[Module]:
@@ -15,7 +17,7 @@ def averaged_models(trainer: Trainer) -> Iterator[Module]:
         yield average.module if isinstance(average, AveragedModel) else average
 
 
-def complete_averages(trainer: Trainer, module: LightningModule) -> None:
+def complete_averages(trainer: Trainer, module: RecordedNetwork) -> None:
     """Let the averages be of the whole module, and of its parameters alone.
 
     To be called at the module's `setup`, when the callbacks have made their copies.
@@ -27,7 +29,7 @@ def complete_averages(trainer: Trainer, module: LightningModule) -> None:
         if isinstance(average, AveragedModel):
             average.use_buffers = False
         elif average.network is None:
-            module.configure_model()
+            module.ensure_network()
             callback._average_model = deepcopy(module)
 
 

@@ -1,16 +1,23 @@
-"""What the files in configs/callbacks/ add can be made; how they compose: tests/end_to_end."""
+"""What the files in configs/callbacks/ and configs/trainer/ add can be made; how they compose:
+tests/end_to_end."""
 
 from pathlib import Path
 
 import jsonargparse
 import pytest
 import yaml
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.strategies import DDPStrategy
 
 from lightning_app.commands.search import Search
+from lightning_app.sharded_strategy import ShardedStrategy
+from modules import TextClassifier
 
-SEARCHES = sorted((Path(__file__).parents[1] / "configs/search").glob("*.yaml"))
-CALLBACKS = sorted((Path(__file__).parents[1] / "configs/callbacks").glob("*.yaml"))
+CONFIGS = Path(__file__).parents[1] / "configs"
+CALLBACKS = sorted((CONFIGS / "callbacks").glob("*.yaml"))
+SEARCHES = sorted((CONFIGS / "search").glob("*.yaml"))
+TRAINERS = sorted((CONFIGS / "trainer").glob("*.yaml"))
+CPU = {"accelerator": "cpu", "devices": 2}
 
 
 @pytest.mark.parametrize("path", CALLBACKS, ids=lambda path: path.stem)
@@ -22,6 +29,39 @@ def test_its_callbacks_can_be_made(path: Path) -> None:
     assert [type(c).__name__ for c in made.callbacks] == [
         entry["class_path"].rpartition(".")[2] for entry in entries
     ]
+
+
+@pytest.mark.parametrize("path", TRAINERS, ids=lambda path: path.stem)
+def test_it_begins_with_what_it_does_and_the_command(path: Path) -> None:
+    comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert path.read_text().startswith(comment[0])
+    commands = [line for line in comment if "glint fit" in line or "lightning_app fit" in line]
+    assert commands
+    assert f"configs/trainer/{path.name}" in "".join(comment)
+
+
+@pytest.mark.parametrize("path", TRAINERS, ids=lambda path: path.stem)
+def test_its_trainer_and_model_can_be_made(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Trainer, "trainer")
+    parser.add_class_arguments(TextClassifier, "model")
+    here = {**config["trainer"], "logger": False, "enable_checkpointing": False}
+    if config["trainer"].get("accelerator") != "cpu":  # what this machine may not have
+        here |= CPU
+    parts = {"trainer": here, "model": config.get("model", {})}
+    trainer = parser.instantiate(parser.parse_object(parts)).trainer
+    kind = {"fsdp": ShardedStrategy}.get(path.stem, DDPStrategy)
+    if "strategy" in config["trainer"]:
+        assert type(trainer.strategy) is kind
+        assert trainer.world_size == 2 * config["trainer"].get("num_nodes", 1)
+
+
+def test_the_job_script_names_a_config_that_is_there() -> None:
+    script = (CONFIGS / "trainer/multi_node.sbatch").read_text()
+    named = [word for word in script.split() if word.startswith("configs/") and "yaml" in word]
+    assert len(named) == 2
+    assert all((CONFIGS.parent / name).is_file() for name in named)
 
 
 @pytest.mark.parametrize("path", SEARCHES, ids=lambda path: path.stem)

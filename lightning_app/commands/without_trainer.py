@@ -14,6 +14,7 @@ from lightning_app.commands.benchmark import Baseline, Benchmark, Length
 from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
+from lightning_app.commands.join import Join
 from lightning_app.commands.predict_artifact import PredictArtifact
 from lightning_app.commands.report import Report
 from lightning_app.commands.search import Search
@@ -23,7 +24,7 @@ def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
     """Whether this is one of them; `predict` is with ``--artifact``."""
     if command == "predict":
         return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
-    return command in ("compress", "search", "export", "benchmark", "report", "doctor")
+    return command in ("compress", "search", "export", "benchmark", "report", "doctor", "join")
 
 
 def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
@@ -120,6 +121,12 @@ def _benchmark(options: Benchmark) -> int:
     return 1 if result.failures else 0
 
 
+def _join(options: Join) -> int:
+    size = options.run()
+    sys.stdout.write(f"{options.output}: {size / 1e6:,.1f} MB, opens and goes on as any other\n")
+    return 0
+
+
 def _report(options: Report) -> int:
     page, *others = options.run()
     sys.stdout.write(
@@ -210,4 +217,5 @@ _COMMANDS = {
     "benchmark": _Command(Benchmark, _benchmark, lists=_BENCHMARK_LISTS, folders="artifacts"),
     "report": _Command(Report, _report, _REPORT_FLAGS, folders="runs", folders_help=_REPORT_RUNS),
     "doctor": _Command(Doctor, _doctor),
+    "join": _Command(Join, _join, {"overwrite": (False, "Replace a file that is there.")}),
 }

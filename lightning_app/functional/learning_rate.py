@@ -7,6 +7,7 @@ Shape = Literal["linear", "cosine", "polynomial", "constant", "inverse_square_ro
 SHAPES: tuple[Shape, ...] = (
     "linear", "cosine", "polynomial", "constant", "inverse_square_root", "trapezoidal",
 )  # fmt: skip
+Scaling = Literal["linear", "sqrt"]
 
 
 def learning_rate_factor(
@@ -60,3 +61,16 @@ def learning_rate_factor(
     elif shape == "polynomial":
         left = left**power
     return final_factor + (1 - final_factor) * left
+
+
+def rate_scale(rule: Scaling | None, num_devices: int) -> float:
+    """Factor on the learning rate for a global batch that is larger by the number of devices.
+
+    Args:
+        rule: ``linear`` (Goyal et al. 2017, arXiv:1706.02677, section 2.1), ``sqrt`` (Krizhevsky
+            2014, arXiv:1404.5997, section 5), or None for no change.
+        num_devices: At least 1.
+    """
+    if rule is None:
+        return 1.0
+    return float(num_devices) if rule == "linear" else math.sqrt(num_devices)

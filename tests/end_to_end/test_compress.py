@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,11 +94,13 @@ def test_it_ends_with_an_artifact_that_meets_its_target(undisturbed: Path) -> No
 def test_run_again_it_skips_all_and_a_change_runs_what_builds_on_it(
     tiny_model: str, folder: Path, undisturbed: Path
 ) -> None:
-    again = glint(*arguments(tiny_model, folder / "a", "--no_estimate"), cwd=folder)
+    root = folder / "changed"  # the others compare with the undisturbed one
+    shutil.copytree(undisturbed.parent, root)
+    again = glint(*arguments(tiny_model, root, "--no_estimate"), cwd=folder)
     assert again.stdout.count("finished before") == 2 * 6  # in the plan, and on the way
     text = (folder / "recipe.yaml").read_text().replace("num_rows: 32", "num_rows: 24")
     (folder / "changed.yaml").write_text(text)
-    changed = arguments(tiny_model, folder / "a", "--no_estimate")
+    changed = arguments(tiny_model, root, "--no_estimate")
     changed[1] = "--config=changed.yaml"
     done = glint(*changed, cwd=folder).stdout
     assert [f"{name} (" in done for name in ("teacher", "int8")] == [True, True]

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from lightning_app.matmul import onednn_is_better, onednn_matmul
 
 
 @pytest.fixture(autouse=True)
-def _no_memory() -> Iterator[None]:
+def _no_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("GLINT_CACHE", str(tmp_path))
     onednn_is_better.cache_clear()
     yield
     onednn_is_better.cache_clear()
@@ -54,6 +56,26 @@ def test_chooses_by_the_clock(
     monkeypatch.setattr(matmul, "_least_seconds", lambda _: (default_seconds, onednn_seconds))
     monkeypatch.setattr(matmul, "_MAX_ERROR", 1.0)  # whatever this CPU has
     assert onednn_is_better() is better
+
+
+def test_the_first_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run rounds as the run did, however busy the machine is by then."""
+    monkeypatch.setattr(matmul, "_MAX_ERROR", 1.0)
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: (1.0, 1.0))
+    assert onednn_is_better() is False
+    onednn_is_better.cache_clear()
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: (2.0, 1.0))
+    assert onednn_is_better() is False
+
+
+def test_chooses_where_the_cache_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GLINT_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(matmul, "_MAX_ERROR", 1.0)
+    monkeypatch.setattr(matmul, "_least_seconds", lambda _: (2.0, 1.0))
+    assert onednn_is_better() is True
 
 
 def test_refuses_less_than_float32(monkeypatch: pytest.MonkeyPatch) -> None:
