@@ -108,7 +108,7 @@ class RunCheckpoint(ModelCheckpoint):
             return
         if state_dict["dirpath"] == self.dirpath:
             super().load_state_dict(state_dict)
-        elif best.exists() and self.dirpath is not None:
+        elif state_dict["best_model_path"] and best.exists() and self.dirpath is not None:
             here = Path(self.dirpath) / best.name
             if self._is_first_process:
                 here.parent.mkdir(parents=True, exist_ok=True)

@@ -269,7 +269,8 @@ class TextClassifier(RecordedNetwork):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, fused where there is a fused kernel: one pass over memory in place of a dozen."""
         assert self.network is not None
-        scale = rate_scale(self.scale_learning_rate, self.trainer.world_size)
+        devices = 1 if self._trainer is None else self.trainer.world_size
+        scale = rate_scale(self.scale_learning_rate, devices)
         groups = parameter_groups(
             self.network.named_parameters(),
             self.learning_rate * scale,
