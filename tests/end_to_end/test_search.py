@@ -127,7 +127,7 @@ def test_killed_in_a_trial_it_goes_on_and_ends_the_same(
 
 
 def fit_with_the_same_kernels(arguments: Any, place: Path) -> float:
-    """A fit chooses them by a race at its start, which other processes may disturb."""
+    """A fit chooses them by a race when there is no choice in Glint's cache yet."""
     code = (
         "import sys, lightning_app.matmul as m; m.onednn_is_better = lambda: False;"
         " from lightning_app.__main__ import main; sys.exit(main())"
