@@ -12,6 +12,7 @@ from callbacks.magnitude_pruning import MagnitudePruning
 from callbacks.movement_pruning import MovementPruning
 from callbacks.operator_surgery import OperatorSurgery
 from callbacks.prediction_writer import PredictionWriter
+from callbacks.preemption import Preemption
 from callbacks.quantization_aware_training import QuantizationAwareTraining
 from callbacks.random_state import RandomState
 from callbacks.run_checkpoint import RunCheckpoint
@@ -36,6 +37,7 @@ __all__ = [
     "MovementPruning",
     "OperatorSurgery",
     "PredictionWriter",
+    "Preemption",
     "QuantizationAwareTraining",
     "RandomState",
     "RunCheckpoint",

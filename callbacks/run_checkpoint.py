@@ -28,6 +28,9 @@ class RunCheckpoint(ModelCheckpoint):
         mode: ``max`` or ``min``.
         every_n_steps: Write ``last.ckpt`` at least every so many optimizer steps.
         every_n_minutes: Write ``last.ckpt`` at least every so many minutes; 0 to not.
+
+    Attributes:
+        saved_step: Optimizer steps in the ``last.ckpt`` of this process; -1 if there is none yet.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class RunCheckpoint(ModelCheckpoint):
         )
         self.every_n_steps = every_n_steps
         self.interval = timedelta(minutes=every_n_minutes)
+        self.saved_step = -1
+        self._save_soon = False
         self._validated_at = -1
         self._last_step = 0
         self._last_time = 0.0
@@ -65,7 +70,12 @@ class RunCheckpoint(ModelCheckpoint):
         """Start the clock, and let validations fall between optimizer steps."""
         super().on_train_start(trainer, pl_module)
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
+        self.saved_step, self._save_soon = -1, False
         _validate_between_steps(trainer)
+
+    def save_soon(self) -> None:
+        """Write ``last.ckpt`` at the next good place; to be called on all processes."""
+        self._save_soon = True
 
     def on_train_batch_end(
         self,
@@ -131,6 +141,8 @@ class RunCheckpoint(ModelCheckpoint):
 
     def _is_time(self, trainer: Trainer) -> bool:
         steps = trainer.global_step - self._last_step
+        if self._save_soon:
+            return True
         if self.every_n_steps is not None and steps >= self.every_n_steps:
             return True
         if not self.interval or trainer.global_step % 10:
@@ -151,14 +163,11 @@ class RunCheckpoint(ModelCheckpoint):
     def _save_last(self, trainer: Trainer) -> None:
         self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
         self._last_step, self._last_time = trainer.global_step, time.monotonic()
+        self.saved_step, self._save_soon = trainer.global_step, False
         self._just_saved = None
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        for logger in trainer.loggers:
-            # What was logged before the checkpoint must survive with it.
-            flush = getattr(getattr(logger, "experiment", None), "flush", None)
-            if trainer.is_global_zero and callable(flush):
-                flush()
+        flush_loggers(trainer)  # what was logged before the checkpoint must survive with it
         if self._just_saved is None:
             super()._save_checkpoint(trainer, filepath)
             self._just_saved = Path(filepath)
@@ -166,6 +175,14 @@ class RunCheckpoint(ModelCheckpoint):
         if trainer.is_global_zero:
             _link_or_copy(self._just_saved, Path(filepath))
         trainer.strategy.barrier()
+
+
+def flush_loggers(trainer: Trainer) -> None:
+    """Write to disk what was logged so far."""
+    for logger in trainer.loggers:
+        flush = getattr(getattr(logger, "experiment", None), "flush", None)
+        if trainer.is_global_zero and callable(flush):
+            flush()
 
 
 def _validate_between_steps(trainer: Trainer) -> None:

@@ -1,5 +1,6 @@
 """The loader that the Trainer iterates: it knows where in the epoch it is."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,7 @@ class BatchLoader:
             num_workers=num_workers,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
+            worker_init_fn=_leave_process_group,
             # Otherwise each iterator draws a seed from the global generator, and a run that was
             # resumed would have drawn one more.
             generator=torch.Generator().manual_seed(0),
@@ -76,3 +78,9 @@ class BatchLoader:
             epoch, batch = epoch + 1, 0
         self.batch_sampler.start_at(epoch, batch)
         self._batches_given = batch
+
+
+def _leave_process_group(worker: int) -> None:
+    """A scheduler tells all processes of a group to stop, and the one that trains, which then
+    saves at the end of its step, still needs the others. It ends them itself, one by one."""
+    os.setpgid(0, 0)

@@ -21,6 +21,7 @@ from callbacks import (
     DevicesReport,
     FiniteLoss,
     PredictionWriter,
+    Preemption,
     RandomState,
     RunCheckpoint,
     RunSummary,
@@ -54,6 +55,7 @@ from lightning_app.run_folder import (
     find_checkpoint,
     folder_of_checkpoint,
 )
+from lightning_app.stop_signal import told_to_all
 from modules import TextClassifier
 
 RUN_VERSION = "GLINT_RUN_VERSION"
@@ -198,6 +200,7 @@ class GlintCLI(LightningCLI):
             FiniteLoss(),
             TrainingLog(),
             CompressionMonitor(),
+            Preemption(command=self._command_to_go_on()),
             RunSummary(configuration=hparams(self.config[self.command].as_dict())),
             RandomState(),
         ]
@@ -206,7 +209,8 @@ class GlintCLI(LightningCLI):
     def fit(self, **kwargs: Any) -> None:
         """Train; a run that fails before its first step leaves no folder."""
         try:
-            self.trainer.fit(**kwargs)
+            with told_to_all(self.trainer):
+                self.trainer.fit(**kwargs)
         except BaseException:
             if self.run_folder is not None and self.trainer.global_step == 0:
                 self.run_folder.remove_unstarted()
@@ -319,6 +323,11 @@ class GlintCLI(LightningCLI):
             f" --ckpt_path {checkpoint}\n"
             f"      tensorboard --logdir {self.run_folder.root}\n"
         )
+
+    def _command_to_go_on(self) -> str | None:
+        if self.run_folder is None:
+            return None
+        return f"glint fit --config {self.run_folder.path}/config.yaml --ckpt_path last"
 
     def _answer(self, text: str, pair: str | None) -> None:
         model = TextClassifier.load_from_checkpoint(self.checkpoint)

@@ -1,6 +1,8 @@
 """What the files in configs/callbacks/ and configs/trainer/ add can be made; how they compose:
 tests/end_to_end."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import jsonargparse
@@ -62,6 +64,21 @@ def test_the_job_script_names_a_config_that_is_there() -> None:
     named = [word for word in script.split() if word.startswith("configs/") and "yaml" in word]
     assert len(named) == 2
     assert all((CONFIGS.parent / name).is_file() for name in named)
+
+
+@pytest.mark.parametrize(("status", "is_requeued"), [(143, True), (1, False), (0, False)])
+def test_the_job_script_is_requeued_when_it_was_told_to_stop(
+    status: int, is_requeued: bool, tmp_path: Path
+) -> None:
+    for name, line in (("srun", f"exit {status}"), ("scontrol", 'echo "$@" >> said')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS_PER_NODE": "4", "PATH": path}
+    script = ["bash", str(CONFIGS / "trainer/multi_node.sbatch")]
+    assert subprocess.run(script, cwd=tmp_path, env=job, check=False).returncode == status
+    said = tmp_path / "said"
+    assert (said.read_text() if said.exists() else None) == ("requeue 7\n" if is_requeued else None)
 
 
 @pytest.mark.parametrize("path", SEARCHES, ids=lambda path: path.stem)

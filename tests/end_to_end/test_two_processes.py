@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.end_to_end.command import glint, run_folder, tiny_fit
+from tests.end_to_end.command import differences, glint, run_folder, tiny_fit
+from tests.end_to_end.scheduler import scheduler
 
 TWO = ("--trainer.strategy=ddp", "--trainer.devices=2")
 STSB = ("loss", "score", "pearson", "spearman")
@@ -18,10 +19,13 @@ NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 def runs(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same global batch of 16, the last batch incomplete (165 rows)."""
     root = tmp_path_factory.mktemp("runs")
-    fit = tiny_fit(tiny_model, root, *NO_DROPOUT, "--data.max_train_rows=165")
-    glint(*fit, "--name=one", "--data.train_batch_size=16")
-    glint(*fit, "--name=two", "--data.train_batch_size=8", *TWO)
+    glint(*_fit(tiny_model, root), "--name=one", "--data.train_batch_size=16")
+    glint(*_fit(tiny_model, root), "--name=two", "--data.train_batch_size=8", *TWO)
     return root
+
+
+def _fit(model: str, root: Path) -> list[str]:
+    return tiny_fit(model, root, *NO_DROPOUT, "--data.max_train_rows=165")
 
 
 def test_training_with_the_same_global_batch_agrees(runs: Path) -> None:
@@ -68,6 +72,21 @@ def test_a_killed_run_of_one_process_goes_on_with_two(runs: Path) -> None:
         "fit", folder, *TWO, "--trainer.max_epochs=4", "--data.train_batch_size=8", file="last.ckpt"
     )
     assert "random states of 1 processes, this run has 2" in result
+
+
+def test_both_stop_for_sigterm_at_the_same_step_and_go_on_bit_for_bit(
+    tiny_model: str, runs: Path
+) -> None:
+    fit = [*_fit(tiny_model, runs), "--name=stopped", "--data.train_batch_size=8", *TWO]
+    said = glint(*fit, *scheduler(at=14, to="1"), expect=143).stderr
+    assert said.count("stopped by SIGTERM after step 15; saved ") == 1
+    glint(*fit, "--ckpt_path=last")
+    a, b = (
+        torch.load(run_folder(runs, name) / "checkpoints/last.ckpt") for name in ("two", "stopped")
+    )
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "loops"):
+        assert differences(a[part], b[part]) == []
+    assert differences(*(c["callbacks"]["RandomState"] for c in (a, b))) == []
 
 
 def test_gradual_unfreezing_with_the_same_global_batch_agrees(
