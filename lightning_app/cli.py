@@ -34,6 +34,7 @@ from lightning_app.checkpoint_io import AtomicCheckpointIO
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
 from lightning_app.commands.derived_checkpoint import check_target, write_checkpoint
+from lightning_app.commands.fit_seeds import OF_SEEDS
 from lightning_app.commands.plan import Plan
 from lightning_app.commands.quantization_files import write_quantization_files
 from lightning_app.commands.quantization_text import export_command, quantization_summary
@@ -128,6 +129,9 @@ class GlintCLI(LightningCLI):
                 default=None,
                 help="Answer `--text` with a folder of `glint export`, without all the rest.",
             )
+        if self.command == "fit":
+            for option, (kind, text) in OF_SEEDS.items():
+                parser.add_argument(option, type=kind | None, default=None, help=text)
         if self.command == "sensitivity":
             parser.add_class_arguments(Sensitivity, "sensitivity")
         if self.command == "quantize":
@@ -148,8 +152,14 @@ class GlintCLI(LightningCLI):
                 f"Expected `--artifact` on the command line, got {config.artifact!r} in a"
                 " configuration file."
             )
+        for option in OF_SEEDS:  # likewise; what is saved goes to commands that do not know them
+            if (given := config.pop(option.removeprefix("--"), None)) is not None:
+                raise InputError(
+                    f"Expected `{option}` on the command line, got {given!r} in a configuration"
+                    " file."
+                )
         root = Path(config.trainer.default_root_dir or DEFAULT_ROOT)
-        name = config.name or _default_name(config.data)
+        name = config.name or default_name(config.data)
         wanted = config.get("ckpt_path")
         self.checkpoint = find_checkpoint(wanted, root, name)
         config["ckpt_path"] = None if self.checkpoint is None else str(self.checkpoint)
@@ -373,9 +383,10 @@ def _rank() -> int:
     return _get_rank() or 0
 
 
-def _default_name(data: Any) -> str:
+def default_name(data: Any) -> str:
+    """Of a run that is not named: the task's, or the file's."""
     options = data.get("init_args", {})
-    if data.class_path.rpartition(".")[2] == GLUEDataModule.__name__:
+    if data["class_path"].rpartition(".")[2] == GLUEDataModule.__name__:
         return str(options.get("task_name", "mrpc"))
     file = options.get("train_file")
     return Path(file).stem if file else "text"

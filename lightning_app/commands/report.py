@@ -23,8 +23,9 @@ class Report:
     Everything is read from disk; the same files give the same page, byte for byte.
 
     Args:
-        runs: Folders of fits (runs/NAME/version_N), of `glint compress` (runs/compress/NAME) and
-            of `glint export`, and JSON files of benchmark, sensitivity and quantize.
+        runs: Folders of fits (runs/NAME/version_N, runs/NAME/seeds_N), of `glint compress`
+            (runs/compress/NAME) and of `glint export`, and JSON files of benchmark, sensitivity
+            and quantize.
         output: Folder to write to; by default `report` in the first of them, or in the working
             directory where that is a file or an artifact.
         title: Of the page; by default the names of the runs.

@@ -1,4 +1,5 @@
-"""The commands that need no Trainer: recipes, export, answers, benchmark, report, the doctor.
+"""The commands that need no Trainer: recipes, several seeds, export, answers, benchmark, report,
+the doctor.
 
 Each is imported when it is asked for, Lightning by none but the export.
 """
@@ -14,6 +15,7 @@ from lightning_app.commands.benchmark import Baseline, Benchmark, Length
 from lightning_app.commands.compress import Compress, split_fit_options
 from lightning_app.commands.doctor import Doctor
 from lightning_app.commands.export import Export
+from lightning_app.commands.fit_seeds import OF_SEEDS, FitSeeds
 from lightning_app.commands.join import Join
 from lightning_app.commands.predict_artifact import PredictArtifact
 from lightning_app.commands.report import Report
@@ -21,9 +23,12 @@ from lightning_app.commands.search import Search
 
 
 def needs_no_trainer(command: str, arguments: Sequence[str]) -> bool:
-    """Whether this is one of them; `predict` is with ``--artifact``."""
+    """Whether this is one of them; `predict` is with ``--artifact``, `fit` with ``--seeds``."""
     if command == "predict":
-        return any(a == "--artifact" or a.startswith("--artifact=") for a in arguments)
+        return _has(arguments, "--artifact")
+    if command == "fit":
+        asks = _has(arguments, "-h", "--help", "--print_config")
+        return _has(arguments, *OF_SEEDS) and not asks
     return command in ("compress", "search", "export", "benchmark", "report", "doctor", "join")
 
 
@@ -39,6 +44,8 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     """
     from jsonargparse import ActionYesNo, ArgumentParser
 
+    if command == "fit":
+        return _fit_seeds(FitSeeds.of_arguments(arguments))
     chosen = _COMMANDS[command]
     about = inspect.cleandoc(chosen.kind.__doc__).partition("\n\nArgs:")[0]
     parser = ArgumentParser(prog=f"glint {command}", exit_on_error=False, description=about)
@@ -61,29 +68,38 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     return chosen.run(chosen.kind(**options))
 
 
+def _has(arguments: Sequence[str], *options: str) -> bool:
+    return any(word.partition("=")[0] in options for word in arguments)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _fit_seeds(options: FitSeeds) -> int:
+    from lightning_app.commands.fit_seeds_text import fit_seeds_text
+
+    result = options.run(_say)
+    sys.stdout.write(f"\n{fit_seeds_text(result)}")
+    return 0
+
+
 def _compress(options: Compress) -> int:
     from lightning_app.recipes.result_text import result_text
 
-    def say(line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
     if options.plan:
-        options.print_plan(say)
+        options.print_plan(_say)
     elif options.seeds is not None:
-        for result in options.run_with_seeds(say):
+        for result in options.run_with_seeds(_say):
             sys.stdout.write(f"\n{result_text(result)}")
     else:
-        sys.stdout.write(f"\n{result_text(options.run(say))}")
+        sys.stdout.write(f"\n{result_text(options.run(_say))}")
     return 0
 
 
 def _search(options: Search) -> int:
-    def say(line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
-    options.run(say)
+    options.run(_say)
     return 0
 
 

@@ -34,9 +34,18 @@ def stage_hash(planned: PlannedStage, earlier: Mapping[str, str], options: Seque
         "target": _of_target(planned) if target is not None else None,
         "others": sorted(earlier.values()) if stage.kind == "benchmark" else None,
         "command_line": list(options),
-        "files": {p: _fingerprint(Path(p)) for p in sorted(_paths([planned.config, *options]))},
+        "files": files_within([planned.config, *options]),
     }
     return cache_key(parts)
+
+
+def files_within(value: Any) -> dict[str, str]:
+    """What is in each file or folder that a configuration names, as a hash by its path.
+
+    Args:
+        value: Mappings, lists and strings, also options with their value behind `=`.
+    """
+    return {path: _fingerprint(Path(path)) for path in sorted(_paths(value))}
 
 
 def _of_target(planned: PlannedStage) -> dict[str, Any] | None:

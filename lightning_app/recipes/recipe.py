@@ -89,7 +89,14 @@ class Recipe:
 
 
 def _config(base: Sequence[dict[str, Any]], stage: Stage) -> dict[str, Any]:
-    return composed([*base, *map(read_yaml, stage.config), stage.options])
+    config = composed([*base, *map(read_yaml, stage.config), stage.options])
+    if "seeds" in config:
+        raise InputError(
+            f"Expected `seeds` of the whole recipe, got it in the configuration of stage"
+            f" {stage.name!r}; `glint compress --seeds {config['seeds']}` runs all stages with each"
+            " seed, and compares seed by seed."
+        )
+    return config
 
 
 def _for_each_target(

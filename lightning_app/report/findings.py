@@ -128,6 +128,7 @@ class SeedsTable:
         head: Titles of the columns.
         rows: As many cells each, in words.
         notes: Sentences below.
+        headline: What came out, in one sentence; empty where something else says it.
     """
 
     title: str
@@ -135,6 +136,7 @@ class SeedsTable:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    headline: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ def headline(found: Findings) -> str:
     reference, chosen = found.reference, found.chosen
     if chosen is not None and reference is not None:
         return _trade(chosen, reference)
+    over_seeds = " ".join(table.headline for table in found.seeds if table.headline)
+    if over_seeds:
+        return over_seeds
     scored = [m for m in found.models if m.score is not None]
     if len(scored) > 1:
         best = max(scored, key=_score)

@@ -1,4 +1,4 @@
-"""Files over several seeds: `compress-seeds.json` of recipes, `seeds.json` of fits."""
+"""`compress-seeds.json`, of several seeds of a recipe."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -10,6 +10,7 @@ from lightning_app.report.read_artifact import is_artifact, read_artifact
 from lightning_app.report.read_benchmark import KEY as OF_BENCHMARK
 from lightning_app.report.read_benchmark import read_benchmark
 from lightning_app.report.read_compress import is_compress, read_compress
+from lightning_app.report.read_fit_seeds import is_fit_seeds, read_fit_seeds
 from lightning_app.report.read_run import is_run, read_run
 from lightning_app.report.read_seeds import is_seeds, read_recipe_seeds
 from lightning_app.report.read_tables import (
@@ -21,8 +22,9 @@ from lightning_app.report.read_tables import (
 )
 
 _EXPECTED = (
-    "the folder of a fit (runs/NAME/version_N), of `glint compress` (runs/compress/NAME) or of"
-    " `glint export`, or the JSON file of a benchmark, a sensitivity analysis or a quantization"
+    "the folder of a fit (runs/NAME/version_N), of several seeds (runs/NAME/seeds_N), of"
+    " `glint compress` (runs/compress/NAME) or of `glint export`, or the JSON file of a benchmark,"
+    " a sensitivity analysis or a quantization"
 )
 
 
@@ -54,12 +56,13 @@ def short_names(runs: Sequence[str]) -> list[str]:
 
 
 def _tells_nothing(parts: Sequence[tuple[str, ...]], count: int) -> bool:
-    """Whether different paths end in the same parts, or all in the number of a version."""
+    """Whether different paths end in the same parts, or all in the number of a run."""
     if count >= max(map(len, parts)):
         return False
     ends = [p[-count:] for p in parts]
     is_same = len(set(ends)) < len(set(parts))
-    return is_same or all(len(e) == 1 and e[0].startswith("version_") for e in ends)
+    numbers = ("version_", "seeds_")
+    return is_same or all(len(e) == 1 and e[0].startswith(numbers) for e in ends)
 
 
 def _read(path: Path, name: str) -> list[Findings]:
@@ -69,6 +72,8 @@ def _read(path: Path, name: str) -> list[Findings]:
         return [read_artifact(path, name)]
     if is_seeds(path):
         return [read_recipe_seeds(path, name)]
+    if is_fit_seeds(path):
+        return [read_fit_seeds(path, name)]
     if is_compress(path):
         return [read_compress(path, name)]
     if is_run(path):
@@ -91,9 +96,11 @@ def _read_file(file: Path, name: str) -> Findings:
 def _hint(path: Path) -> str:
     if not path.exists():
         return ", which does not exist"
-    inner = sorted(p for p in path.glob("version_*") if p.is_dir())
+    inner = sorted(p for kind in ("seeds_*", "version_*") for p in path.glob(kind) if p.is_dir())
     if inner:
         return f"; name one of its runs, such as {str(inner[-1])!r}"
+    if any(path.glob("seed[0-9]*")):
+        return ", of seeds that have not ended; run them to their end first"
     if any(path.glob("[0-9][0-9]-*-*")):
         return ", a recipe that has not ended; run it to its end first"
     return ", which holds nothing of the kind"

@@ -1,6 +1,6 @@
 """Checks configurations of a fit without running it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -46,8 +46,26 @@ class FitParser(GlintCLI):
         Raises:
             InputError: If a key or value is refused by what takes it.
         """
+        plain = {"subcommand": FIT, FIT: deepcopy(dict(config))}
+        return dict(self._checked(lambda: self.parser.parse_object(plain))[FIT].as_dict())
+
+    def of_arguments(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """The configuration that a command line stands for, with all its defaults.
+
+        Args:
+            arguments: Behind `glint fit`.
+
+        Raises:
+            InputError: If an option or value is refused by what takes it.
+        """
+        import yaml  # type: ignore[import-untyped]
+
+        parsed = self._checked(lambda: self.parser.parse_args([FIT, *arguments]))
+        return dict(yaml.safe_load(self.parser.dump(parsed))[FIT])
+
+    def _checked(self, parse: Callable[[], Any]) -> Any:
         try:
-            parsed = self.parser.parse_object({"subcommand": FIT, FIT: deepcopy(dict(config))})
+            parsed = parse()
             self.parser.instantiate_classes(parsed)
         except ArgumentError as error:
             raise input_error_within(error) or InputError(
@@ -57,7 +75,7 @@ class FitParser(GlintCLI):
             if (mistake := input_error_within(error)) is None:
                 raise
             raise mistake from error
-        return dict(parsed[FIT].as_dict())
+        return parsed
 
 
 @cache

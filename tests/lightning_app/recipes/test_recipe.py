@@ -201,3 +201,9 @@ def test_a_target_without_shrink_is_refused(base: list[str]) -> None:
 def test_a_stage_or_target_that_cannot_be_is_refused(make: Any, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         make()
+
+
+def test_seeds_are_of_the_whole_recipe(base: list[str]) -> None:
+    stage = Stage("student", "fit", options={"seeds": 3})
+    with pytest.raises(InputError, match=r"stage 'student'; `glint compress --seeds 3` runs all"):
+        planned(base, stage)

@@ -9,6 +9,7 @@ from lightning_app.errors import InputError
 from lightning_app.report.overview import headline
 from lightning_app.report.read_compress import DENSE
 from lightning_app.report.reading import read_all, short_names
+from tests.lightning_app.commands.test_fit_seeds import write_seeds
 from tests.lightning_app.report.written import benchmark, measured, write_recipe, write_run
 
 
@@ -144,3 +145,29 @@ def test_names_are_as_short_as_they_can_be() -> None:
     ]
     assert short_names(["x/a", "x/b"]) == ["a", "b"]
     assert short_names(["x/a", "x/a"]) == ["a (1)", "a (2)"]
+
+
+def test_seeds_of_a_fit_are_means_with_the_test_against_the_baseline(tmp_path: Path) -> None:
+    write_seeds(tmp_path / "a/seeds_0", {1: 0.70, 2: 0.80, 3: 0.90})
+    write_seeds(tmp_path / "b/seeds_0", {1: 0.73, 2: 0.84, 3: 0.95}, tmp_path / "a/seeds_0")
+    found = read_all([str(tmp_path / "a/seeds_0"), str(tmp_path / "b/seeds_0")])
+    base, better = found.models
+    assert base.is_reference
+    assert better.name == "b/seeds_0, mean of 3 seeds"
+    assert better.drop == pytest.approx(-0.04)
+    assert len(found.costs) == 6
+    plain, tested = found.seeds
+    assert len(plain.rows[0]) == 3
+    assert tested.rows[0][1] == "0.8400 ± 0.1100"
+    assert tested.rows[0][3:] == ("+0.0400 (+0.0152 to +0.0648)", "p = 0.020", "p = 0.250")
+    assert headline(found) == (
+        "a/seeds_0: val/score 0.8000 ± 0.1000 over 3 seeds."
+        " b/seeds_0: val/score 0.8400 ± 0.1100 over 3 seeds, +0.0400 (+0.0152 to +0.0648) against"
+        " the baseline."
+    )
+
+
+def test_seeds_that_have_not_ended_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "seeds_0/seed42/version_0")
+    with pytest.raises(InputError, match="of seeds that have not ended"):
+        read_all([str(tmp_path / "seeds_0")])
