@@ -14,7 +14,7 @@ _MODULE = "lightning_app.structure_search.latency_worker"
 _SHOWN_OF_LOG = 300  # characters
 
 
-def measured(assignment: Assignment, show_progress: bool) -> dict[str, list[dict[int, float]]]:
+def measured(assignment: Assignment, show_progress: bool) -> dict[str, Any]:
     """Time networks in a process of their own.
 
     Args:
@@ -22,7 +22,8 @@ def measured(assignment: Assignment, show_progress: bool) -> dict[str, list[dict
         show_progress: On the terminal.
 
     Returns:
-        ``steady`` and ``changing`` (see `ProbeTimer`): for each network milliseconds by length.
+        ``steady`` and ``changing`` (see `ProbeTimer`): for each network milliseconds by length;
+        ``waited``: the share of the time that went by waiting for a core.
 
     Raises:
         InputError: If the process cannot.
@@ -44,10 +45,11 @@ def measured(assignment: Assignment, show_progress: bool) -> dict[str, list[dict
             raise InputError(reply["mistake"])
         if "steady" not in reply:
             raise _ended_early(process, log)
-    return {
+    times = {
         how: [{int(length): ms for length, ms in times.items()} for times in reply[how]]
         for how in ("steady", "changing")
     }
+    return {**times, "waited": reply["waited"]}
 
 
 def _started(assignment: Assignment, log: IO[bytes]) -> "subprocess.Popen[str]":

@@ -16,9 +16,11 @@ from lightning_app.errors import InputError
 from lightning_app.functional.latency_model import LatencyModel, Sizes, fitted_latency, mixed
 from lightning_app.processor import Processor
 from lightning_app.structure_search.latency_measurement import measured
-from lightning_app.structure_search.latency_probes import MAX_DEPTH, ProbeGrid
+from lightning_app.structure_search.latency_probes import MAX_DEPTH, Probe, ProbeGrid
 from lightning_app.structure_search.latency_worker import Assignment
 from lightning_app.structure_search.probe_family import ProbeFamily
+from lightning_app.structure_search.probe_timer import Milliseconds
+from lightning_app.structure_search.waiting import say_if_busy
 from lightning_app.teacher_cache import default_cache_root
 from modules.architecture import ArchitectureRecord, LayerShape
 
@@ -97,11 +99,9 @@ class LatencyTable:
         with FileLock(file.with_suffix(".lock")):  # two at once would disturb each other
             if not file.exists():
                 say(f"Measuring the latency of {runtime} on this machine, for {str(file)!r}.")
-                _write(
-                    file,
-                    _measured(family, threads, batch_size, grid, seconds, show_progress),
-                    facts,
-                )
+                found = _measured(family, threads, batch_size, grid, seconds, show_progress)
+                _write(file, found, facts)
+                say_if_busy(found["waited"], file, say)
         return cls.read(file)
 
     @classmethod
@@ -109,17 +109,41 @@ class LatencyTable:
         """A table that was measured."""
         plain = json.loads(file.read_text("utf-8"))
         grid = ProbeGrid(**{name: tuple(values) for name, values in plain["grid"].items()})
-        networks = [[(h, w) for h, w in probe] for probe in plain["probes"]]
+        probes = [tuple((h, w) for h, w in probe) for probe in plain["probes"]]
         steady, changing = (
+            [{int(length): ms for length, ms in times.items()} for times in plain[how]]
+            for how in ("steady", "changing")
+        )
+        return cls.of_times(grid, probes, steady, changing, plain["facts"])
+
+    @classmethod
+    def of_times(
+        cls,
+        grid: ProbeGrid,
+        probes: Sequence[Probe],
+        steady: Sequence[Milliseconds],
+        changing: Sequence[Milliseconds],
+        facts: Mapping[str, Any],
+    ) -> "LatencyTable":
+        """The table that explains measured times.
+
+        Args:
+            grid: Of the table.
+            probes: Networks that were measured.
+            steady: Their times, of calls of a length alone.
+            changing: Their times, of calls among others of other lengths.
+            facts: What the times follow from.
+        """
+        of_steady, of_changing = (
             {
                 length: fitted_latency(
-                    networks, [ms[str(length)] for ms in plain[how]], grid.heads, grid.widths
+                    probes, [ms[length] for ms in times], grid.heads, grid.widths
                 )
                 for length in grid.lengths
             }
-            for how in ("steady", "changing")
+            for times in (steady, changing)
         )
-        return cls(grid, steady, changing, plain["facts"])
+        return cls(grid, of_steady, of_changing, facts)
 
     def at(self, length: int | Sequence[int]) -> LatencyModel:
         """Times at a length, or the mean over calls of these lengths, one after the other.

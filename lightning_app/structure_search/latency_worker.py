@@ -52,7 +52,7 @@ def timed(assignment: Assignment) -> Iterator[dict[str, Any]]:
 
     Yields:
         What it is ``at``, and the share that is ``done``; in the end ``steady`` and ``changing``,
-        for each network the milliseconds by length.
+        for each network the milliseconds by length, and ``waited``, the share of `ProbeTimer`.
     """
     from lightning_app.structure_search.probe_family import ProbeFamily
     from lightning_app.structure_search.probe_opener import ProbeOpener
@@ -63,7 +63,7 @@ def timed(assignment: Assignment) -> Iterator[dict[str, Any]]:
     opener = ProbeOpener(family, assignment.threads, max(assignment.lengths))
     batches = {n: family.batch(assignment.batch_size, n) for n in assignment.lengths}
     groups = _groups(assignment.probes, family.bytes_of)
-    found: dict[str, Any] = {"steady": [], "changing": []}
+    found: dict[str, Any] = {"steady": [], "changing": [], "waited": 0.0}
     for number, group in enumerate(groups):
         networks = []
         for probe in group:
@@ -74,6 +74,7 @@ def timed(assignment: Assignment) -> Iterator[dict[str, Any]]:
             yield _progress("timing", number, 0.5 + 0.5 * share, groups)
         found["steady"] += timer.steady
         found["changing"] += timer.changing
+        found["waited"] = max(found["waited"], timer.waited)
     yield found
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.artifact.text_model import Network
+from lightning_app.structure_search.waiting import Waiting
 
 Milliseconds = dict[int, float]
 """Of a call, by length."""
@@ -37,6 +38,8 @@ class ProbeTimer:
         self._random = random.Random(seed)
         self._steady: list[dict[int, list[float]]] = [{} for _ in networks]
         self._changing: list[dict[int, list[float]]] = [{} for _ in networks]
+        self.waited = 0.0
+        """Share of the time of all rounds that went by waiting for a core."""
 
     @property
     def steady(self) -> list[Milliseconds]:
@@ -61,10 +64,12 @@ class ProbeTimer:
             self._turn(number)  # allocates, chooses kernels
         for samples in (*self._steady, *self._changing):
             samples.clear()
+        waiting = Waiting()
         start = time.perf_counter()
         for done in range(1, MAX_ROUNDS + 1):
             for number in self._random.sample(range(len(self._networks)), len(self._networks)):
                 self._turn(number)
+            self.waited = waiting.share
             spent = (time.perf_counter() - start) / seconds
             yield min(1.0, max(done / MAX_ROUNDS, min(spent, done / MIN_ROUNDS)))
             if spent >= 1 and done >= MIN_ROUNDS:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
 from lightning_app.functional.interpolation import interpolated_mean
 from lightning_app.processor import Processor
+from lightning_app.structure_search.waiting import say_if_busy
 from lightning_app.teacher_cache import default_cache_root
 from modules.architecture import ArchitectureRecord
 
@@ -63,6 +64,7 @@ def reference_latency(
             say(f"Measuring the latency of plain PyTorch on this machine, for {str(file)!r}.")
             times = _measured(record, threads, batch_size, grid, seconds)
             write_whole(file, json.dumps({"facts": facts, **times}).encode())
+            say_if_busy(times["waited"], file, say)
     times = json.loads(file.read_text("utf-8"))["steady" if steady else "changing"]
     return interpolated_mean([times[str(length)] for length in grid], grid, asked)
 
@@ -92,7 +94,7 @@ def _measured(
     batch_size: int,
     grid: Sequence[int],
     seconds: float,
-) -> dict[str, Mapping[int, float]]:
+) -> dict[str, Any]:
     """In a process of its own, with the threads from the start and nothing else in it."""
     asked = {
         "record": record.as_plain(),
@@ -113,5 +115,5 @@ def _measured(
     if done.returncode or not lines:
         said = " ".join(done.stderr.split())[-_SHOWN_OF_LOG:]
         raise InputError(f"Expected the latency of PyTorch to be measured, but: {said}")
-    found: dict[str, Mapping[int, float]] = json.loads(lines[-1])
+    found: dict[str, Any] = json.loads(lines[-1])
     return found

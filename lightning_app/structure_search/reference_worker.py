@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 
-def timed(asked: dict[str, Any]) -> dict[str, dict[int, float]]:
+def timed(asked: dict[str, Any]) -> dict[str, Any]:
     """Time it.
 
     Args:
         asked: ``record``, ``threads``, ``batch_size``, ``lengths`` and ``seconds``.
 
     Returns:
-        ``steady`` and ``changing``, as of `ProbeTimer`: milliseconds by length.
+        ``steady`` and ``changing``, as of `ProbeTimer`: milliseconds by length; ``waited``.
     """
     from lightning_app.artifact.weights_network import WeightsNetwork
     from lightning_app.structure_search.probe_family import ProbeFamily
@@ -27,7 +27,7 @@ def timed(asked: dict[str, Any]) -> dict[str, dict[int, float]]:
     timer = ProbeTimer([WeightsNetwork(network.eval(), asked["threads"])], batches)
     for _ in timer.rounds(asked["seconds"]):
         pass
-    return {"steady": timer.steady[0], "changing": timer.changing[0]}
+    return {"steady": timer.steady[0], "changing": timer.changing[0], "waited": timer.waited}
 
 
 if __name__ == "__main__":
