@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_app.xla import random_state, set_random_state
+
 
 class RandomState(Callback):
     """Saves the generators of python, numpy, torch and each device, of every process.
@@ -53,6 +55,7 @@ def generator_states() -> dict[str, Any]:
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         "xpu": torch.xpu.get_rng_state_all() if torch.xpu.is_available() else [],
+        "xla": random_state(),
     }
 
 
@@ -70,6 +73,7 @@ def set_generator_states(states: dict[str, Any]) -> None:
         torch.mps.set_rng_state(states["mps"])
     if states["xpu"] and len(states["xpu"]) == torch.xpu.device_count():
         torch.xpu.set_rng_state_all(states["xpu"])
+    set_random_state(states.get("xla"))
 
 
 def _gather(state: dict[str, Any]) -> list[dict[str, Any]]:

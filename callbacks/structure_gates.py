@@ -34,12 +34,12 @@ def gate_masks(model: TextClassifier, heads: Positions, neurons: Positions) -> d
     for parts, closed_heads, closed_neurons in zip(
         layer_parts(model.network), heads, neurons, strict=True
     ):
-        device = parts.output.weight.device
-        open_heads = torch.ones(1, parts.num_heads, dtype=torch.bool, device=device)
-        open_neurons = torch.ones(1, parts.intermediate_size, dtype=torch.bool, device=device)
+        open_heads = torch.ones(1, parts.num_heads, dtype=torch.bool)
+        open_neurons = torch.ones(1, parts.intermediate_size, dtype=torch.bool)
         open_heads[:, closed_heads] = False
         open_neurons[:, closed_neurons] = False
-        masks += [open_heads.repeat_interleave(parts.head_size, 1), open_neurons]
+        of_layer = (open_heads.repeat_interleave(parts.head_size, 1), open_neurons)
+        masks += [mask.to(parts.output.weight.device) for mask in of_layer]
     return dict(zip(gate_weights(model), masks, strict=True))
 
 
@@ -51,10 +51,10 @@ def closed_gates(model: TextClassifier, masks: Mapping[str, Tensor]) -> tuple[Po
         return [[] for _ in layers], [[] for _ in layers]
     names = list(gate_weights(model))
     heads = [
-        _closed(masks[name][0, :: parts.head_size])
+        _closed(masks[name].cpu()[0, :: parts.head_size])
         for parts, name in zip(layers, names[::2], strict=True)
     ]
-    return heads, [_closed(masks[name][0]) for name in names[1::2]]
+    return heads, [_closed(masks[name].cpu()[0]) for name in names[1::2]]
 
 
 def remove_closed(model: TextClassifier, masks: Mapping[str, Tensor], by: str) -> None:

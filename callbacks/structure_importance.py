@@ -115,4 +115,4 @@ class TrainingImportance:
 
 
 def _sum(total: list[Tensor], more: list[Tensor]) -> list[Tensor]:
-    return [a + b.to(a.device) for a, b in zip(total, more, strict=True)] if total else more
+    return [a.to(b.device) + b for a, b in zip(total, more, strict=True)] if total else more

@@ -201,7 +201,10 @@ class StructuredPruning(WeightMasking):
         return gate_weights(model)
 
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
-        heads, neurons = self._importance_at(trainer, model, step)
+        # On the host: which and how many differ by step, and each would be another program on XLA.
+        heads, neurons = (
+            [layer.cpu() for layer in kind] for kind in self._importance_at(trainer, model, step)
+        )
         self._measured = TrainingImportance()
         for kind, closed in zip((heads, neurons), closed_gates(model, self.masks), strict=True):
             for importance, positions in zip(kind, closed, strict=True):

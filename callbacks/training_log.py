@@ -62,14 +62,17 @@ class TrainingLog(Callback):
         now = time.perf_counter()
         self.seconds += now - self._mark
         self._mark = now
-        self.samples += len(batch["input_ids"]) * trainer.world_size
+        self.samples += batch["num_rows"] * trainer.world_size
         self.tokens += batch["num_tokens"] * trainer.world_size
         self.padded_tokens += batch["input_ids"].numel() * trainer.world_size
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if trainer.global_step % every or trainer.fit_loop._should_accumulate():
             return
+        losses = self._losses(pl_module)
+        if pl_module.device.type != "cpu":  # there the module shows it itself, at each step
+            trainer.progress_bar_metrics["train/loss"] = losses["train/loss"]
         if trainer.logger is not None:
-            values = {**self._losses(pl_module), **_learning_rates(trainer), **self._rates()}
+            values = {**losses, **_learning_rates(trainer), **self._rates()}
             # Lightning numbers what it logs from 0, too.
             trainer.logger.log_metrics(values, step=trainer.global_step - 1)
         self._start_window()

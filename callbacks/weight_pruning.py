@@ -16,6 +16,7 @@ from callbacks.sparsity_schedule import SparsitySchedule
 from callbacks.weight_masking import WeightMasking
 from lightning_app.errors import InputError
 from lightning_app.functional.sparsity import scaled_shares
+from lightning_app.xla import off_xla
 from modules.text_classifier import TextClassifier
 
 
@@ -101,8 +102,9 @@ class WeightPruning(WeightMasking):
 
     def _next_masks(self, trainer: Trainer, model: TextClassifier, step: int) -> dict[str, Tensor]:
         importance = self._importance(trainer, model, step)
-        scores = {name: self._where_kept(name, tensor) for name, tensor in importance.items()}
-        return self.pattern.masks(scores, self._sparsity_at(step), self.scope)
+        scores = {n: off_xla(self._where_kept(n, tensor)) for n, tensor in importance.items()}
+        masks = self.pattern.masks(scores, self._sparsity_at(step), self.scope)
+        return {name: mask.to(importance[name].device) for name, mask in masks.items()}
 
     def _where_kept(self, name: str, importance: Tensor) -> Tensor:
         """What is pruned stays pruned."""

@@ -44,6 +44,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         world_size: Number of processes.
         window: Batches a window; larger means less padding and less randomness.
         labelled: Whether a row has a label, ``[rows]``; by default all have.
+        full_batches: Fill the last batch up to ``batch_size`` with filler rows of weight 0.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         world_size: int = 1,
         window: int = 50,
         labelled: npt.NDArray[np.bool_] | None = None,
+        full_batches: bool = False,
     ) -> None:
         self.lengths = lengths
         self.batch_size = batch_size
@@ -66,6 +68,7 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
         self.world_size = world_size
         self.window = window
         self.labelled = labelled
+        self.full_batches = full_batches
         self.epoch = 0
         self.start_batch = 0
 
@@ -110,13 +113,14 @@ class TrainBatchSampler(Sampler[list[RowKey]]):
 
     def _share_of(self, rows: Rows) -> list[RowKey]:
         mine = rows[self.rank :: self.world_size]
-        if len(mine) == 0:
-            return [RowKey(int(rows[0]), 0.0, 0.0)]
-        weight = len(mine) * self.world_size / len(rows)
-        return [
+        size = self.batch_size if self.full_batches else max(len(mine), 1)
+        weight = size * self.world_size / len(rows)
+        real = [
             RowKey(int(row), weight, float(weight * in_task))
             for row, in_task in zip(mine, self._task_weights(rows, mine), strict=True)
         ]
+        # Rows of the batch itself: what is observed of it, ranges of activations say, stays.
+        return real + [RowKey(int(rows[0]), 0.0, 0.0)] * (size - len(mine))
 
     def _task_weights(self, rows: Rows, mine: Rows) -> npt.NDArray[np.floating[Any]]:
         """Such that the mean over ``rows``, times these, is the mean over those with a label."""
@@ -138,6 +142,7 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
         batch_size: Rows a batch.
         rank: This process.
         world_size: Number of processes.
+        full_batches: Fill the last batch up to ``batch_size`` with filler rows.
     """
 
     def __init__(
@@ -147,17 +152,24 @@ class EvalBatchSampler(Sampler[list[RowKey]]):
         *,
         rank: int = 0,
         world_size: int = 1,
+        full_batches: bool = False,
     ) -> None:
         self.order: Rows = np.argsort(-lengths, kind="stable").astype(np.int32)
         self.batch_size = batch_size
         self.starts = range(rank * batch_size, len(lengths), world_size * batch_size)
         self._batches = -(-len(lengths) // (world_size * batch_size))
+        self.full_batches = full_batches
 
     def __len__(self) -> int:
         return self._batches
 
     def __iter__(self) -> Iterator[list[RowKey]]:
         for start in self.starts:
-            yield [RowKey(int(row)) for row in self.order[start : start + self.batch_size]]
+            yield self._filled([int(row) for row in self.order[start : start + self.batch_size]])
         for _ in range(self._batches - len(self.starts)):
-            yield [RowKey(int(self.order[-1]), 0.0, 0.0)]  # the shortest
+            yield self._filled([])
+
+    def _filled(self, rows: list[int]) -> list[RowKey]:
+        size = self.batch_size if self.full_batches else max(len(rows), 1)
+        filler = RowKey(int(self.order[-1]), 0.0, 0.0)  # the shortest
+        return [RowKey(row) for row in rows] + [filler] * (size - len(rows))

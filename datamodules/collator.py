@@ -11,9 +11,9 @@ from torch import Tensor
 Batch = dict[str, Any]
 """``input_ids``, ``attention_mask``, maybe ``token_type_ids``: ``[batch, seq]``; ``labels``:
 ``[batch]`` or ``[batch, num_labels]``; ``index``: ``[batch]``, the row's number in its split;
-``row_weight``: ``[batch]``, only where rows weigh differently; ``labelled`` and ``task_weight``
-(for the task loss, in place of ``row_weight``): ``[batch]``, only where there are rows without a
-label; ``num_tokens``: int, not padding."""
+``row_weight``: ``[batch]``, only where rows weigh differently, or always; ``labelled`` and
+``task_weight`` (for the task loss, in place of ``row_weight``): ``[batch]``, only where there are
+rows without a label; ``num_rows`` and ``num_tokens``: int, neither padding nor filler rows."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class PaddingCollator:
         label_dtype: ``torch.long`` for classes, ``torch.float32`` for the rest.
         pad_to_multiple_of: Round the length of a batch up to a multiple; 1 leaves it alone.
         fixed_lengths: Ascending lengths to choose from, for compiled and XLA execution.
+        always_weighted: Let every batch have ``row_weight``, so that all make the same program.
     """
 
     pad_token_id: int = 0
@@ -33,27 +34,29 @@ class PaddingCollator:
     label_dtype: torch.dtype = torch.long
     pad_to_multiple_of: int = 1
     fixed_lengths: tuple[int, ...] = ()
+    always_weighted: bool = False
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
         """Pad and stack ``rows``, each with ``input_ids``, ``index`` and maybe ``labels``."""
         lengths = np.array([len(row["input_ids"]) for row in rows])
         longest = self._padded_length(int(lengths.max()))
-        weights = [row.get("row_weight", 1.0) for row in rows]
+        weights = np.array([row.get("row_weight", 1.0) for row in rows])
         batch: Batch = {
             "input_ids": _pad([row["input_ids"] for row in rows], longest, self.pad_token_id),
             "attention_mask": torch.from_numpy(
                 (np.arange(longest) < lengths[:, None]).astype(np.int64)
             ),
             "index": torch.tensor([row["index"] for row in rows]),
-            "num_tokens": int(lengths[np.array(weights) > 0].sum()),
+            "num_rows": int((weights > 0).sum()),
+            "num_tokens": int(lengths[weights > 0].sum()),
         }
         if "token_type_ids" in rows[0]:
             types = [row["token_type_ids"] for row in rows]
             batch["token_type_ids"] = _pad(types, longest, self.pad_token_type_id)
         if "labels" in rows[0]:
             batch["labels"] = torch.tensor([row["labels"] for row in rows], dtype=self.label_dtype)
-        if any(weight != 1.0 for weight in weights):
-            batch["row_weight"] = torch.tensor(weights)
+        if self.always_weighted or (weights != 1.0).any():
+            batch["row_weight"] = torch.from_numpy(weights.astype(np.float32))
         if "labelled" in rows[0]:
             batch["labelled"] = torch.tensor([row["labelled"] for row in rows])
             batch["task_weight"] = torch.tensor([row["task_weight"] for row in rows])

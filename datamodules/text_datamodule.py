@@ -45,6 +45,8 @@ class TextDataModule(LightningDataModule, ABC):
         pad_to_multiple_of: Round the length of a batch up to a multiple (8 suits tensor cores).
         fixed_lengths: Pad each batch to the smallest of these that fits, for compiled and XLA
             execution; must include ``max_seq_length``.
+        full_batches: Fill the last batch up with rows that weigh nothing, so that with
+            ``fixed_lengths`` there are no more shapes than lengths.
         num_folds: Cross-validation: cut the training set into so many stratified folds and
             validate on one of them; the task's validation set is not looked at.
         fold: Which fold is validated on, from 0.
@@ -68,6 +70,7 @@ class TextDataModule(LightningDataModule, ABC):
         group_by_length: bool = True,
         pad_to_multiple_of: int = 1,
         fixed_lengths: list[int] | None = None,
+        full_batches: bool = False,
         num_folds: int | None = None,
         fold: int = 0,
         max_train_rows: int | None = None,
@@ -85,6 +88,7 @@ class TextDataModule(LightningDataModule, ABC):
         self.group_by_length = group_by_length
         self.pad_to_multiple_of = pad_to_multiple_of
         self.fixed_lengths = tuple(sorted(fixed_lengths or ()))
+        self.full_batches = full_batches
         self.num_folds = num_folds
         self.fold = fold
         self.max_train_rows = max_train_rows
@@ -413,6 +417,7 @@ class TextDataModule(LightningDataModule, ABC):
             rank=rank,
             world_size=world_size,
             labelled=rows.labelled,
+            full_batches=self.full_batches,
         )
         return self._loader(rows, sampler)
 
@@ -472,7 +477,11 @@ class TextDataModule(LightningDataModule, ABC):
     def _eval_loader(self, rows: TokenizedRows) -> BatchLoader:
         rank, world_size = self._place()
         sampler = EvalBatchSampler(
-            rows.lengths, self.eval_batch_size, rank=rank, world_size=world_size
+            rows.lengths,
+            self.eval_batch_size,
+            rank=rank,
+            world_size=world_size,
+            full_batches=self.full_batches,
         )
         return self._loader(rows, sampler)
 
@@ -495,6 +504,7 @@ class TextDataModule(LightningDataModule, ABC):
             label_dtype=torch.long if single else torch.float32,
             pad_to_multiple_of=self.pad_to_multiple_of,
             fixed_lengths=self.fixed_lengths,
+            always_weighted=self.full_batches,
         )
 
     def _place(self) -> tuple[int, int]:

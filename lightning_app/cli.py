@@ -30,7 +30,6 @@ from callbacks import (
 )
 from datamodules import GLUEDataModule, TextDataModule
 from lightning_app.checkpoint import read_glint_checkpoint
-from lightning_app.checkpoint_io import AtomicCheckpointIO
 from lightning_app.commands.answer_text import answer_text
 from lightning_app.commands.command_trainer import CommandTrainer
 from lightning_app.commands.derived_checkpoint import check_target, write_checkpoint
@@ -57,6 +56,7 @@ from lightning_app.run_folder import (
     folder_of_checkpoint,
 )
 from lightning_app.stop_signal import told_to_all
+from lightning_app.xla_checkpoint_io import checkpoint_io
 from modules import TextClassifier
 
 RUN_VERSION = "GLINT_RUN_VERSION"
@@ -195,7 +195,7 @@ class GlintCLI(LightningCLI):
         self.run_folder = self._claim_run_folder()
         kwargs = {**kwargs, "logger": self._logger(config.trainer.logger)}
         kwargs["plugins"] = [*_as_list(self._get(self.config_init, "trainer").get("plugins"))]
-        kwargs["plugins"].append(AtomicCheckpointIO())
+        kwargs["plugins"].append(checkpoint_io(config.trainer.accelerator))
         # What is saved must not resume by itself when it is used again.
         config["ckpt_path"] = None
         if self.checkpoint is not None:

@@ -9,6 +9,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
+from lightning_app.xla import XLA
 from modules.dropout import dropped_fraction, is_eager_cpu, keep_mask
 
 ATTENTION_NAME = "glint"
@@ -47,8 +48,24 @@ def register_attention() -> str:
     AttentionInterface.register(ATTENTION_NAME, attention_forward)
     # Additive, made once a batch (None without padding), and also what models with attention of
     # their own expect: SDPA's boolean mask would be added to their scores as 0 and 1.
-    AttentionMaskInterface.register(ATTENTION_NAME, eager_mask)
+    AttentionMaskInterface.register(ATTENTION_NAME, additive_mask)
     return ATTENTION_NAME
+
+
+def additive_mask(
+    *,
+    device: torch.device | str = "cpu",
+    allow_is_bidirectional_skip: bool = False,
+    **options: Any,
+) -> Tensor | None:
+    """transformers' ``eager_mask``; on XLA made for batches without padding, too.
+
+    To see whether there is padding would wait for the device at each step, and make two programs.
+    """
+    may_skip = allow_is_bidirectional_skip and torch.device(device).type != XLA
+    options |= {"device": device, "allow_is_bidirectional_skip": may_skip}
+    mask: Tensor | None = eager_mask(**options)
+    return mask
 
 
 def attention_forward(

@@ -228,8 +228,10 @@ class TextClassifier(RecordedNetwork):
         loss = torch.stack(list(terms.values())).sum() if len(terms) > 1 else terms["task"]
         self.last_losses = {name: term.detach() for name, term in terms.items()}
         self.live_terms = terms
-        # For the progress bar; `callbacks.TrainingLog` writes to the logger.
-        self.log("train/loss", loss.detach(), prog_bar=True, logger=False, batch_size=1)
+        # `callbacks.TrainingLog` writes to the logger, and off the CPU to the progress bar, too:
+        # Lightning would wait for the device at each step.
+        on_bar = self.device.type == "cpu"
+        self.log("train/loss", loss.detach(), prog_bar=on_bar, logger=False, batch_size=1)
         return loss
 
     def _reads_all_tokens(self) -> bool:

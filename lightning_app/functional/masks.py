@@ -225,6 +225,8 @@ def zero_pruned_(tensor: Tensor, bits: Tensor) -> Tensor:
         tensor: Floats of any shape.
         bits: Of :func:`kept_bits`, in the same shape.
     """
+    if tensor.device.type == "xla":  # which would take a view of another dtype to the host
+        return tensor.masked_fill_(bits == 0, 0.0)
     tensor.view(bits.dtype).bitwise_and_(bits)
     return tensor
 

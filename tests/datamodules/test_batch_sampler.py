@@ -55,13 +55,14 @@ def test_two_ranks_see_the_global_batches_of_one_process(num_rows: int) -> None:
     assert together == [sorted(batch) for batch in one]
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize(("num_rows", "world_size"), [(13, 2), (9, 2), (17, 4), (18, 4), (25, 3)])
 def test_mean_over_ranks_is_the_mean_over_rows_of_each_batch(
-    num_rows: int, world_size: int
+    num_rows: int, world_size: int, full: bool
 ) -> None:
     losses = np.random.default_rng(1).normal(size=num_rows)
     samplers = [
-        TrainBatchSampler(lengths(num_rows), 4, rank=rank, world_size=world_size)
+        TrainBatchSampler(lengths(num_rows), 4, rank=rank, world_size=world_size, full_batches=full)
         for rank in range(world_size)
     ]
     for batch_of_ranks in zip(*samplers, strict=True):
@@ -80,19 +81,44 @@ def test_a_rank_without_rows_gets_a_filler_of_weight_zero() -> None:
     assert last == [[RowKey(row, 2.0, 2.0)], [RowKey(row, 0.0, 0.0)]]
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_full_batches_have_the_rows_of_others_and_fillers_that_weigh_nothing(
+    world_size: int,
+) -> None:
+    def batches(sampler: type, full: bool) -> list[list[RowKey]]:
+        ranks = range(world_size)
+        options = {"world_size": world_size, "full_batches": full}
+        return [b for r in ranks for b in sampler(lengths(17), 4, rank=r, **options)]
+
+    for sampler in (TrainBatchSampler, EvalBatchSampler):
+        full, others = (batches(sampler, full) for full in (True, False))
+        assert {len(batch) for batch in full} == {4}
+        real = [[key.row for key in batch if key.weight > 0] for batch in full]
+        assert real == [[key.row for key in batch if key.weight > 0] for batch in others]
+        assert sorted(row for batch in real for row in batch) == list(range(17))
+
+
 def test_one_process_never_weighs_rows() -> None:
     keys = [key for batch in TrainBatchSampler(lengths(13), 4) for key in batch]
     assert [(key.weight, key.task_weight) for key in keys] == [(1.0, 1.0)] * 13
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize(("num_rows", "world_size"), [(13, 1), (16, 2), (9, 2), (25, 3), (40, 4)])
 def test_task_weights_make_the_mean_over_the_labelled_rows_of_each_batch(
-    num_rows: int, world_size: int
+    num_rows: int, world_size: int, full: bool
 ) -> None:
     losses = np.random.default_rng(1).normal(size=num_rows)
     labelled = np.arange(num_rows) % 5 == 0
     samplers = [
-        TrainBatchSampler(lengths(num_rows), 4, rank=rank, world_size=world_size, labelled=labelled)
+        TrainBatchSampler(
+            lengths(num_rows),
+            4,
+            rank=rank,
+            world_size=world_size,
+            labelled=labelled,
+            full_batches=full,
+        )
         for rank in range(world_size)
     ]
     seen = []

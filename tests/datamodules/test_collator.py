@@ -18,7 +18,8 @@ def test_pads_two_rows_by_hand() -> None:
     assert batch["index"].tolist() == [5, 2]
     assert batch["labels"].tolist() == [1, 0]
     assert batch["num_tokens"] == 5
-    assert set(batch) == {"input_ids", "attention_mask", "index", "labels", "num_tokens"}
+    counts = {"num_rows", "num_tokens"}
+    assert set(batch) == {"input_ids", "attention_mask", "index", "labels", *counts}
     assert {batch[name].dtype for name in ("input_ids", "attention_mask")} == {torch.int64}
 
 
@@ -48,11 +49,14 @@ def test_counts_real_tokens_only() -> None:
     rows = [{**ROWS[0], "row_weight": 1.5}, {**ROWS[1], "row_weight": 0.0}]
     batch = PaddingCollator(pad_to_multiple_of=8)(rows)
     assert batch["num_tokens"] == 2  # neither padding nor the filler row
+    assert batch["num_rows"] == 1
     assert batch["row_weight"].tolist() == [1.5, 0.0]
 
 
 def test_weights_are_left_out_where_all_are_one() -> None:
-    assert "row_weight" not in PaddingCollator()([{**row, "row_weight": 1.0} for row in ROWS])
+    rows = [{**row, "row_weight": 1.0} for row in ROWS]
+    assert "row_weight" not in PaddingCollator()(rows)
+    assert PaddingCollator(always_weighted=True)(rows)["row_weight"].tolist() == [1.0, 1.0]
 
 
 def test_unlabelled_rows_have_no_labels() -> None:
