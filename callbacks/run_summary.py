@@ -15,15 +15,19 @@ from torch.distributed.tensor import DTensor
 
 from callbacks.compression import Compression, is_eligible
 from callbacks.training_log import TrainingLog, peak_memory_mb
+from lightning_app.energy import POWERCAP, EnergyCounter
 
 PACKAGES = ("glint-text", "torch", "lightning", "transformers", "datasets", "torchmetrics")
+_SECONDS_BETWEEN_READINGS = 10.0
+"""Of the energy's counters, which begin anew after minutes."""
 
 
 class RunSummary(Callback):
     """Writes `metrics.json` into the run's folder after each validation and at the end.
 
     Its keys: ``best`` and ``last`` (validation metrics with ``step`` and ``epoch``), ``history``,
-    ``steps``, ``epochs``, ``seconds`` (training and validation, over all resumes),
+    ``steps``, ``epochs``, ``seconds`` (training and validation, over all resumes), ``joules`` (of
+    this machine's processor packages meanwhile, None where the kernel does not say),
     ``train_samples_per_second``, ``train_tokens_per_second``, ``padding_share``,
     ``peak_memory_mb``, ``parameters``, ``nonzero_share``, ``device``, ``precision``, ``seed``,
     ``versions``. At the end the configuration and the best metrics go to TensorBoard's HParams
@@ -32,30 +36,46 @@ class RunSummary(Callback):
     Args:
         monitor: The metric by which ``best`` is chosen; higher is better.
         configuration: Flat options for the HParams tab; the module's by default.
+        powercap: Folder where the kernel shows counters of energy.
     """
 
     def __init__(
-        self, monitor: str = "val/score", configuration: dict[str, Any] | None = None
+        self,
+        monitor: str = "val/score",
+        configuration: dict[str, Any] | None = None,
+        powercap: Path = POWERCAP,
     ) -> None:
         self.monitor = monitor
         self.configuration = configuration
         self.history: list[dict[str, Any]] = []
         self._seconds_before = 0.0
         self._start = time.monotonic()
+        self._powercap = powercap
+        self._joules_before: float | None = 0.0
+        self._energy = EnergyCounter(powercap)
+        self._next_reading = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Validations and seconds so far."""
-        return {"history": self.history, "seconds": self.seconds}
+        """Validations, seconds and joules so far."""
+        return {"history": self.history, "seconds": self.seconds, "joules": self.joules}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the saved history."""
         self.history = state_dict["history"]
         self._seconds_before = state_dict["seconds"]
+        self._joules_before = state_dict.get("joules")
 
     @property
     def seconds(self) -> float:
         """Wall time of the fit so far, over all resumes."""
         return self._seconds_before + time.monotonic() - self._start
+
+    @property
+    def joules(self) -> float | None:
+        """Of the fit so far, over all resumes; None where a part of it was not read."""
+        self._energy.read()
+        joules, before = self._energy.joules, self._joules_before
+        return None if joules is None or before is None else round(before + joules, 3)
 
     @property
     def best(self) -> dict[str, Any]:
@@ -70,6 +90,15 @@ class RunSummary(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._start = time.monotonic()
+        self._energy = EnergyCounter(self._powercap)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Read the energy now and then."""
+        self._read_energy()
+
+    def on_validation_batch_end(self, *_: Any, **__: Any) -> None:
+        """Read the energy now and then."""
+        self._read_energy()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember the metrics, and write."""
@@ -88,6 +117,12 @@ class RunSummary(Callback):
             flat = {k: v for k, v in options.items() if isinstance(v, int | float | str | bool)}
             logger.log_hyperparams(flat, {f"hp/{k}": v for k, v in metrics.items()})
             logger.save()
+
+    def _read_energy(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_reading:
+            self._energy.read()
+            self._next_reading = now + _SECONDS_BETWEEN_READINGS
 
     def _remember(self, trainer: Trainer) -> None:
         metrics = {
@@ -128,6 +163,7 @@ class RunSummary(Callback):
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
             "seconds": round(self.seconds, 3),
+            "joules": self.joules,
             "train_samples_per_second": round(log.samples / elapsed, 3),
             "train_tokens_per_second": round(log.tokens / elapsed, 1),
             "padding_share": round(log.padding_share, 4),

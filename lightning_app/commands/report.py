@@ -24,8 +24,8 @@ class Report:
 
     Args:
         runs: Folders of fits (runs/NAME/version_N, runs/NAME/seeds_N), of `glint compress`
-            (runs/compress/NAME) and of `glint export`, and JSON files of benchmark, sensitivity
-            and quantize.
+            (runs/compress/NAME), of `glint search` (runs/search/NAME) and of `glint export`, and
+            JSON files of benchmark, sensitivity and quantize.
         output: Folder to write to; by default `report` in the first of them, or in the working
             directory where that is a file or an artifact.
         title: Of the page; by default the names of the runs.
@@ -74,11 +74,12 @@ class Report:
         return write_report(self.output, title, headline(found), self._sections(found))
 
     def _sections(self, found: "Findings") -> "list[Section]":
-        from lightning_app.report import overview, sections
+        from lightning_app.report import overview, searching, sections
 
         return [
             overview.overview(found),
             overview.models(found),
+            searching.searches(found),
             sections.structure(found),
             sections.learning(found),
             sections.sensitivity(found),

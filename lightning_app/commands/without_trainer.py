@@ -207,8 +207,8 @@ _REPORT_FLAGS = {
     "predictions": (True, "Let two models answer the validation rows, to show what changed."),
 }
 _REPORT_RUNS = (
-    "Folders of fits, of `glint compress` and of `glint export`, and JSON files of benchmark,"
-    " sensitivity and quantize."
+    "Folders of fits, of `glint compress`, `glint search` and `glint export`, and JSON files of"
+    " benchmark, sensitivity and quantize."
 )
 
 _COMPRESS_FLAGS = {

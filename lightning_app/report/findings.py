@@ -152,6 +152,7 @@ class Findings:
         seeds: Tables over seeds.
         sensitivities: Contents of `sensitivity.json`.
         quantizations: Contents of `quantized.json`.
+        searches: Contents of `search.json`, with ``name``.
         commands: That led here, in order.
         facts: Machine and data, in words, by what they are.
         notes: Sentences: what was missing, and what a benchmark complained about.
@@ -166,6 +167,7 @@ class Findings:
     seeds: tuple[SeedsTable, ...] = ()
     sensitivities: tuple[Mapping[str, Any], ...] = ()
     quantizations: tuple[Mapping[str, Any], ...] = ()
+    searches: tuple[Mapping[str, Any], ...] = ()
     commands: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -193,6 +195,7 @@ def merged(found: Sequence[Findings]) -> Findings:
         "seeds",
         "sensitivities",
         "quantizations",
+        "searches",
         "commands",
         "notes",
     )
@@ -205,7 +208,17 @@ def merged(found: Sequence[Findings]) -> Findings:
     facts = {key: value for f in reversed(found) for key, value in f.facts.items()}
     rows_file = next((f.rows_file for f in found if f.rows_file is not None), None)
     whole = Findings(**joined, facts=facts, rows_file=rows_file)
-    return replace(whole, models=_with_one_reference(whole.models))
+    return replace(whole, models=_with_one_reference(_without_doubles(whole.models)))
+
+
+def _without_doubles(models: Sequence[Model]) -> list[Model]:
+    """An artifact that was named and that a benchmark has measured is one line, the measured."""
+    measured = {m.artifact.resolve() for m in models if m.artifact and m.latency_ms is not None}
+    return [
+        m
+        for m in models
+        if m.latency_ms is not None or not m.artifact or m.artifact.resolve() not in measured
+    ]
 
 
 def _with_one_reference(models: Sequence[Model]) -> tuple[Model, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from lightning_app.report import charts, words
+from lightning_app.report import charts, searching, words
 from lightning_app.report.blocks import Block, Bullets, Facts, Paragraph, Picture, Section, Table
 from lightning_app.report.findings import Findings, Model, Value
 
@@ -26,9 +26,10 @@ def headline(found: Findings) -> str:
     reference, chosen = found.reference, found.chosen
     if chosen is not None and reference is not None:
         return _trade(chosen, reference)
-    over_seeds = " ".join(table.headline for table in found.seeds if table.headline)
-    if over_seeds:
-        return over_seeds
+    told = [table.headline for table in found.seeds if table.headline]
+    told += [searching.headline(plain) for plain in found.searches]
+    if told:
+        return " ".join(told)
     scored = [m for m in found.models if m.score is not None]
     if len(scored) > 1:
         best = max(scored, key=_score)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning_app.commands.benchmark_result import RESULT_VERSION
 from lightning_app.errors import InputError
+from lightning_app.recipes.result import EAGER
 from lightning_app.report.files import mapping
 from lightning_app.report.findings import Findings, Model, Value
 
@@ -33,7 +34,8 @@ def read_benchmark(plain: Mapping[str, Any], file: Path, name: str) -> Findings:
     artifacts: Sequence[Mapping[str, Any]] = plain["artifacts"]
     cell = artifacts[0]["cells"][0]["cell"]
     models = [model_of(artifact, cell, name) for artifact in artifacts]
-    reference = next((m for m in models if m.format == "eager"), models[0])
+    named = zip(artifacts, models, strict=True)
+    reference = next((m for a, m in named if a["format"] == EAGER), models[0])
     compared = tuple(against(model, reference) for model in models)
     return Findings(
         sources=((name, "benchmark"),),

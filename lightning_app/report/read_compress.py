@@ -11,7 +11,7 @@ from lightning_app.report.files import json_or_empty, mapping, read_json, yaml_o
 from lightning_app.report.findings import Cost, Curves, Findings, Model, Shape, Value
 from lightning_app.report.read_artifact import is_artifact, read_artifact
 from lightning_app.report.read_benchmark import against, facts_of_benchmark, model_of
-from lightning_app.report.read_run import facts_of_run, read_curves
+from lightning_app.report.read_run import facts_of_run, joules_of, read_curves
 from lightning_app.report.shapes import shape_of_checkpoint
 
 DENSE = "dense, PyTorch float32"
@@ -51,7 +51,7 @@ def read_compress(folder: Path, name: str) -> Findings:
         models=tuple(_with_origin(replace(m, task=task), stages, folder) for m in models),
         shapes=tuple(_shapes(stages, folder)),
         curves=tuple(_curves(stages, folder)),
-        costs=tuple(Cost(s["name"], s["kind"], float(s["seconds"])) for s in stages),
+        costs=tuple(_cost(stage, folder) for stage in stages),
         commands=tuple(plain.get("commands", ())),
         facts=facts,
         notes=tuple(plain.get("failures", ())),
@@ -142,6 +142,12 @@ def _shapes(stages: list[dict[str, Any]], folder: Path) -> Iterator[Shape]:
             shape = shape_of_checkpoint(stage["name"], file)
             if shape is not None:
                 yield shape
+
+
+def _cost(stage: Mapping[str, Any], folder: Path) -> Cost:
+    """Joules are of a fit's training and validation."""
+    metrics = json_or_empty(folder / stage["folder"] / RUN / "metrics.json")
+    return Cost(stage["name"], stage["kind"], float(stage["seconds"]), joules_of(metrics))
 
 
 def _curves(stages: list[dict[str, Any]], folder: Path) -> Iterator[Curves]:

@@ -45,7 +45,7 @@ def read_run(folder: Path, name: str) -> Findings:
         models=(model,),
         shapes=() if shape is None else (shape,),
         curves=() if curves is None else (curves,),
-        costs=() if seconds is None else (Cost(name, "fit", float(seconds)),),
+        costs=() if seconds is None else (Cost(name, "fit", float(seconds), joules_of(metrics)),),
         commands=(f"glint fit --config {config}",) if config.is_file() else (),
         facts=facts_of_run(metrics, yaml_or_empty(config)),
         notes=_notes(folder, metrics, checkpoint),
@@ -56,6 +56,12 @@ def checkpoint_of(folder: Path) -> Path | None:
     """`best.ckpt`, or else `last.ckpt`."""
     files = (folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
     return next((file for file in files if file.is_file()), None)
+
+
+def joules_of(metrics: Mapping[str, Any]) -> float | None:
+    """That a fit took, where they were read."""
+    joules = metrics.get("joules")
+    return None if joules is None else float(joules)
 
 
 def facts_of_run(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from lightning_app.report.read_benchmark import read_benchmark
 from lightning_app.report.read_compress import is_compress, read_compress
 from lightning_app.report.read_fit_seeds import is_fit_seeds, read_fit_seeds
 from lightning_app.report.read_run import is_run, read_run
+from lightning_app.report.read_search import is_search, read_search
 from lightning_app.report.read_seeds import is_seeds, read_recipe_seeds
 from lightning_app.report.read_tables import (
     is_quantization,
@@ -23,8 +24,8 @@ from lightning_app.report.read_tables import (
 
 _EXPECTED = (
     "the folder of a fit (runs/NAME/version_N), of several seeds (runs/NAME/seeds_N), of"
-    " `glint compress` (runs/compress/NAME) or of `glint export`, or the JSON file of a benchmark,"
-    " a sensitivity analysis or a quantization"
+    " `glint compress` (runs/compress/NAME), of `glint search` (runs/search/NAME) or of"
+    " `glint export`, or the JSON file of a benchmark, a sensitivity analysis or a quantization"
 )
 
 
@@ -76,6 +77,8 @@ def _read(path: Path, name: str) -> list[Findings]:
         return [read_fit_seeds(path, name)]
     if is_compress(path):
         return [read_compress(path, name)]
+    if is_search(path):
+        return [read_search(path, name)]
     if is_run(path):
         return [read_run(path, name), *tables_of_run(path, name)]
     raise InputError(f"Expected `runs` to be {_EXPECTED}, got {str(path)!r}{_hint(path)}.")
@@ -99,6 +102,8 @@ def _hint(path: Path) -> str:
     inner = sorted(p for kind in ("seeds_*", "version_*") for p in path.glob(kind) if p.is_dir())
     if inner:
         return f"; name one of its runs, such as {str(inner[-1])!r}"
+    if any(path.glob("trial-[0-9]*")):
+        return ", a search that has not ended; run it to its end first"
     if any(path.glob("seed[0-9]*")):
         return ", of seeds that have not ended; run them to their end first"
     if any(path.glob("[0-9][0-9]-*-*")):

@@ -14,7 +14,6 @@ from lightning_app.report.blocks import (
     Section,
     Table,
 )
-from lightning_app.report.energy import why_unread
 from lightning_app.report.findings import Curves, Findings, Shape
 
 if TYPE_CHECKING:
@@ -32,6 +31,10 @@ _TAGS = (
 MAX_SHAPES = 6
 """More cannot be told apart in one picture."""
 MAX_COSTLY = 10
+_OF_JOULES = (
+    "Joules are those of the whole processor during training and validation, by its own counters:"
+    " whatever else ran meanwhile counts."
+)
 
 
 def structure(found: Findings) -> Section:
@@ -67,7 +70,8 @@ def learning(found: Findings) -> Section:
 def _curves(curves: Sequence[Curves]) -> Iterator[Picture]:
     for tag, label in _TAGS:
         having = [fit for fit in curves if fit.scalars.get(tag)]
-        if having:
+        # After a fit of one epoch there is one validation, which the table has: no curve.
+        if any(len(fit.scalars[tag]) > 1 for fit in having):
             draw = partial(charts.curve, having, tag, label)
             yield Picture(tag.replace("/", "-"), label[0].upper() + label[1:], draw)
 
@@ -146,11 +150,12 @@ def cost(found: Findings) -> Section:
         ]
         for part in found.costs
     ]
-    rows.append(["all", "", words.clock(total), "100%", *([""] if has_energy else [])])
+    joules = words.plain(sum(part.joules or 0.0 for part in found.costs), ",.0f")
+    rows.append(["all", "", words.clock(total), "100%", *([joules] if has_energy else [])])
     head = ["", "kind", "min:s", "share", *(["joules"] if has_energy else [])]
     blocks: list[Block] = [Table(head, rows, words=2, marked=[len(rows) - 1])]
-    if not has_energy:
-        blocks.append(Paragraph(f"Energy: {why_unread()}"))
+    if has_energy:
+        blocks.append(Paragraph(_OF_JOULES))
     return Section("Cost", blocks)
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks import RunSummary, TrainingLog
+from tests.lightning_app.test_energy import counter
 from tests.tiny_fit import fit
 
 KEYS = {
@@ -18,6 +20,7 @@ KEYS = {
     "steps",
     "epochs",
     "seconds",
+    "joules",
     "train_samples_per_second",
     "train_tokens_per_second",
     "padding_share",
@@ -93,3 +96,27 @@ def test_nothing_is_written_without_a_folder(
     fit(tiny_model, reviews, summary, fast_dev_run=True)
     assert list(tmp_path.rglob("metrics.json")) == []
     assert len(summary.history) == 1
+
+
+class Burn(Callback):
+    """Lets a made-up counter of energy count 2 J a step."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.file.write_text(str(int(self.file.read_text()) + 2_000_000))
+
+
+def test_energy_is_that_of_all_steps_over_all_resumes(
+    tiny_model: str, reviews: Path, tmp_path: Path
+) -> None:
+    file = counter(tmp_path, "0", "package-0", 7_000_000)
+    summary = RunSummary(powercap=tmp_path)
+    summary.load_state_dict({"history": [], "seconds": 0.0, "joules": 100.0})
+    fit(tiny_model, reviews, Burn(file), summary, default_root_dir=str(tmp_path / "run"))
+    assert summary.joules == pytest.approx(100 + 6 * 2)
+    assert summary.state_dict()["joules"] == summary.joules
+    summary.load_state_dict({"history": [], "seconds": 0.0})  # begun where it could not be read
+    assert summary.joules is None
+    assert RunSummary(powercap=tmp_path / "nowhere").joules is None

@@ -36,7 +36,13 @@ class Killer(Callback):
         os.kill(os.getpid(), signal.SIGKILL)
 '''
 
-TIMED = ("seconds", "train_samples_per_second", "train_tokens_per_second", "peak_memory_mb")
+TIMED = (
+    "seconds",
+    "joules",
+    "train_samples_per_second",
+    "train_tokens_per_second",
+    "peak_memory_mb",
+)
 
 
 def _fit(model: str | Path, root: Path, *more: str, expect: int | None = 0) -> Any:

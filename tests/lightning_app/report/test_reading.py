@@ -77,6 +77,18 @@ def test_a_benchmark_is_read_and_its_fastest_chosen(tmp_path: Path) -> None:
     assert second.drop == pytest.approx(0.01)
 
 
+def test_a_benchmarks_reference_is_plain_pytorch(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    artifacts = [measured("a", "onnx", 4.0, 0.8), measured("eager", "eager", 8.0, 0.8)]
+    file.write_text(json.dumps(benchmark(*artifacts)))
+    found = read_all([str(file)])
+    assert found.reference is not None
+    assert found.reference.name == "eager"
+    assert found.chosen is not None
+    assert found.chosen.name == "a"
+    assert found.chosen.speedup == pytest.approx(2.0)
+
+
 def test_seeds_of_a_recipe_are_a_table_beside_the_first(tmp_path: Path) -> None:
     write_recipe(tmp_path / "r/seed1")
     mean = {"mean": 0.85, "std": 0.01, "low": 0.825, "high": 0.875}
@@ -112,6 +124,7 @@ def test_seeds_of_a_recipe_are_a_table_beside_the_first(tmp_path: Path) -> None:
         (lambda folder: None, "which does not exist"),
         (lambda folder: folder.mkdir(), "which holds nothing of the kind"),
         (lambda folder: write_run(folder / "version_3"), r"such as '.*r/version_3'"),
+        (lambda folder: (folder / "trial-0").mkdir(parents=True), "a search that has not ended"),
         (lambda folder: (folder / "01-teacher-1234").mkdir(parents=True), "has not ended"),
     ],
 )
