@@ -45,7 +45,8 @@ class QuantizationAwareTraining(Compression):
             of CPUs with AVX-512 but no VNNI do not saturate.
         group_size: Neighbouring inputs of a linear layer that have a scale of their own, 32 say
             with 4 bits; by default a whole row has one.
-        observer: Of ``static``: ``min_max`` of each batch, or its ``percentile``.
+        observer: Of ``static``: ``min_max`` of each batch without its padding, or its
+            ``percentile``.
         percentile: Share of a batch's activations within its range, in (0, 100] per cent, half of
             the others at each end.
         averaging_constant: Of the moving average over batches, in (0, 1]; 0.01 as in PyTorch's
@@ -163,7 +164,7 @@ class QuantizationAwareTraining(Compression):
             self._begin(pl_module)
         if self._is_on and not self.is_complete and trainer.global_step >= freeze:
             self._freeze(pl_module)
-        self.observers.forget_batch()
+        self.observers.begin_batch(trainer, batch)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -18,7 +18,7 @@ from lightning_app.functional.quantization import (
 from modules.quantization import ModuleQuantization, Quantization
 
 Observer = Callable[[Tensor], Tensor]
-"""From activations to their range ``[2]``, smallest and largest."""
+"""From activations to their ends ``[2, n]``, the smallest and the largest."""
 
 
 class FakeQuantizedLinear(nn.Linear):
@@ -28,9 +28,9 @@ class FakeQuantizedLinear(nn.Linear):
 
     Attributes:
         quantization: The scheme.
-        observer: Takes the range of the input of each forward pass in training mode; None for
+        observer: Takes the ends of the input of each forward pass in training mode; None for
             nothing to.
-        observed: The range of all that has been observed since it was last None.
+        observed: The outer ones of the ends that have been observed since it was last None.
     """
 
     quantization: ModuleQuantization
@@ -56,8 +56,8 @@ class FakeQuantizedLinear(nn.Linear):
 
     def _observe(self, found: Tensor) -> None:
         if self.observed is not None:
-            low, high = torch.stack((self.observed, found)).unbind(1)
-            found = torch.stack((low.min(), high.max()))
+            (low, high), (other_low, other_high) = self.observed, found
+            found = torch.stack((low.minimum(other_low), high.maximum(other_high)))
         self.observed = found
 
 

@@ -20,13 +20,6 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
 )
 
-WORDS = (
-    "the a an it is was not and of to in he she they ate eaten by apple dog cat film book movie"
-    " good bad great awful fine poor liked hated very so read saw sold found new old house . , ? !"
-)
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _throw_away_cache() -> Iterator[None]:
@@ -56,14 +49,9 @@ def _same_matrix_products() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a BERT of 2 layers, width 32 and 2 heads, with a WordPiece tokenizer."""
-    from transformers import BertTokenizerFast
+    from tests.tiny_bert import save_bert, tiny_tokenizer
 
-    from tests.tiny_bert import save_bert
-
-    pieces = [*SPECIAL, *WORDS.split(), *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-    vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    tokenizer = BertTokenizerFast(vocab=vocabulary)
-    return save_bert(tmp_path_factory.mktemp("tiny_model"), tokenizer, seed=0)
+    return save_bert(tmp_path_factory.mktemp("tiny_model"), tiny_tokenizer(), seed=0)
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +66,6 @@ def glue_folder() -> str:
 @pytest.fixture(scope="session")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with train.csv (24 rows) and validation.csv (10), columns text and label."""
-    folder = tmp_path_factory.mktemp("reviews")
-    for name, num_rows in (("train", 24), ("validation", 10)):
-        lines = ["text,label"]
-        for row in range(num_rows):
-            word, label = (("good", "yes"), ("bad", "no"))[row % 2]
-            lines.append(f"the film was {'very ' * (row % 5)}{word},{label}")
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    from tests.tiny_fit import write_reviews
+
+    return write_reviews(tmp_path_factory.mktemp("reviews"))

@@ -3,9 +3,13 @@
 Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
 Only Inference" (arXiv:1712.05877): the forward pass computes with values rounded to what integers
 can say, and the gradient goes straight through the rounding (Bengio et al. 2013,
-arXiv:1308.3432) and stops where a value was clipped. In float32 the numerics are torchao's, bit
-for bit: signed integers from ``-2**(bits - 1)`` to ``2**(bits - 1) - 1``, weights symmetric about
-zero, activations with a zero point.
+arXiv:1308.3432) and stops where a value was clipped. Activations have a zero point and all integers
+from ``-2**(bits - 1)`` to ``2**(bits - 1) - 1``, weights are symmetric about zero and have no use
+for the first of them. In float32 the numerics are torchao's, bit for bit, but for the largest
+weight of a row. Its scale puts that weight on 127.5, right between two integers, where the last bit
+of a float decides: whether it is clipped and gets no gradient, and, if negative, which integer it
+is. Two machines, or one process and two, would train apart. Here it is 127 or -127, and has its
+gradient.
 """
 
 from typing import Any
@@ -38,12 +42,11 @@ def fake_quantize_weight(weight: Tensor, bits: int = 8, group_size: int | None =
         group_size: Columns with a scale of their own; the last group may be smaller. None is all.
 
     Returns:
-        The shape and dtype of ``weight``, with gradients straight through.
+        The shape and dtype of ``weight``, with gradients straight through, of all weights.
     """
     groups = _in_groups(weight, group_size)
     scales = _symmetric_scales(groups, bits)
-    smallest, largest = integer_range(bits)
-    fake: Tensor = _FakeQuantize.apply(groups, scales, smallest, largest)  # type: ignore[no-untyped-call]
+    fake: Tensor = _FakeQuantizeSymmetric.apply(groups, scales, integer_range(bits)[1])  # type: ignore[no-untyped-call]
     return _out_of_groups(fake, weight.shape[-1])
 
 
@@ -62,7 +65,7 @@ def quantize_weight(
     """
     groups = _in_groups(weight.detach(), group_size)
     scales = _symmetric_scales(groups, bits)
-    integers = (_at_least_float32(groups) * (1.0 / scales)).round_().clamp_(*integer_range(bits))
+    integers = _symmetric_integers(groups, scales, integer_range(bits)[1])
     return _out_of_groups(integers, weight.shape[-1]).to(torch.int8), scales.squeeze(-1)
 
 
@@ -139,32 +142,54 @@ def fake_quantize_tensor(hidden: Tensor, scale: float, zero_point: int, bits: in
     return fake
 
 
-def min_max_range(values: Tensor) -> Tensor:
-    """``[2]``, float32: the smallest and the largest value."""
-    return torch.stack(torch.aminmax(values.detach())).float()
-
-
-def percentile_range(values: Tensor, percentile: float) -> Tensor:
-    """The range that is left without the outermost values, half of them at each side.
+def outermost(values: Tensor, count: int) -> Tensor:
+    """``[2, count]``, float32: the smallest values and the largest, from the outside in.
 
     Args:
         values: Any shape.
-        percentile: Share of the values within, in per cent, in (0, 100]; 100 is all.
+        count: How many at each side; where there are fewer, infinities follow.
+    """
+    flat = values.detach().flatten()
+    if count == 1:
+        return torch.stack(torch.aminmax(flat)).float().unsqueeze(1)
+    present = min(count, flat.numel())
+    low, high = (flat.topk(present, largest=side).values.float() for side in (False, True))
+    missing = (0, count - present)
+    return torch.stack((pad(low, missing, value=torch.inf), pad(high, missing, value=-torch.inf)))
 
-    Returns:
-        ``[2]``, float32: two of the values, without interpolation.
+
+def num_outside(count: int, percentile: float) -> int:
+    """How many of so many values a percentile leaves out at each side.
 
     Raises:
         ValueError: If the percentile is not in (0, 100].
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"Expected `percentile` to be in (0, 100], got {percentile}.")
-    flat = values.detach().flatten()
-    outside = int(flat.numel() * (100 - percentile) / 200)
-    if outside == 0:
-        return min_max_range(flat)
-    ends = (flat.topk(outside + 1, largest=largest).values[-1] for largest in (False, True))
-    return torch.stack(list(ends)).float()
+    return int(count * (100 - percentile) / 200)
+
+
+def range_within(ends: Tensor, outside: int) -> Tensor:
+    """``[2]``: the range that is left without the outermost values.
+
+    Args:
+        ends: Of :func:`outermost`, ``[..., 2, n]``, of one tensor or of several that are taken
+            together.
+        outside: How many to leave out at each side.
+    """
+    low, high = ends.movedim(-2, 0).flatten(1)
+    return torch.stack((low.sort().values[outside], high.sort(descending=True).values[outside]))
+
+
+def percentile_range(values: Tensor, percentile: float) -> Tensor:
+    """``[2]``: the range that is left without the outermost values, half of them at each side.
+
+    Args:
+        values: Any shape.
+        percentile: Share of the values within, in per cent, in (0, 100]; 100 is all.
+    """
+    outside = num_outside(values.numel(), percentile)
+    return range_within(outermost(values, outside + 1), outside)
 
 
 def moving_average(average: Tensor, new: Tensor, constant: float, count: int) -> Tensor:
@@ -209,6 +234,24 @@ class _FakeQuantize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (outside,) = ctx.saved_tensors
         return grad.masked_fill(outside, 0.0), None, None, None
+
+
+class _FakeQuantizeSymmetric(torch.autograd.Function):
+    """The same for scales that leave nothing to be clipped but the half step of the largest."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, scale: Tensor, largest: int) -> Tensor:
+        return _symmetric_integers(values, scale, largest).mul_(scale).to(values.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad, None, None
+
+
+def _symmetric_integers(values: Tensor, scales: Tensor, largest: int) -> Tensor:
+    """Of weights, as floats: the largest of a group is ``largest`` or ``-largest``."""
+    return (_at_least_float32(values) * (1.0 / scales)).round_().clamp_(-largest, largest)
 
 
 def _symmetric_scales(groups: Tensor, bits: int) -> Tensor:

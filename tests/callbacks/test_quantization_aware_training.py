@@ -38,7 +38,8 @@ EMBEDDINGS = ("word", "position", "token_type")
 
 
 class Inputs(Callback):
-    """Ranges of a linear layer's inputs in training, by batch, as a hook of its own sees them."""
+    """Ranges of a linear layer's inputs in training, by batch, as a hook of its own sees them,
+    without padding."""
 
     def __init__(self) -> None:
         self.ranges: list[tuple[float, float]] = []
@@ -48,9 +49,12 @@ class Inputs(Callback):
         module = pl_module.network.get_submodule(LINEAR)  # type: ignore[union-attr, operator]
         module.register_forward_pre_hook(self.see)
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, *_: Any) -> None:
+        self.real = batch["attention_mask"].bool()
+
     def see(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         if module.training:
-            low, high = inputs[0].detach().aminmax()
+            low, high = inputs[0].detach()[self.real].aminmax()
             self.ranges.append((float(low), float(high)))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:

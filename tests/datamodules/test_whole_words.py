@@ -3,7 +3,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from datamodules.whole_words import WholeWords
-from tests.conftest import LETTERS, SPECIAL, WORDS
+from tests.tiny_bert import LETTERS, SPECIAL, WORDS
 
 
 @pytest.fixture

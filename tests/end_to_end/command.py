@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 REPOSITORY = Path(__file__).parents[2]
+NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
+"""Each process draws its own."""
 
 
 def glint(

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from tests.end_to_end.command import differences, glint, logged_scalars, run_folder, tiny_fit
+from tests.end_to_end.command import (
+    NO_DROPOUT,
+    differences,
+    glint,
+    logged_scalars,
+    run_folder,
+    tiny_fit,
+)
 from tests.end_to_end.test_kill_and_resume import KILLER
 
 SCHEDULE = "schedule: {start: 4, end: 20, unit: steps, every_n_steps: 4}"
@@ -50,7 +57,6 @@ class Witness(Callback):
         torch.save({"masks": masks, "weights": weights}, f"{self.folder}/{trainer.global_rank}.pt")
 '''
 TWO = ("--trainer.strategy=ddp", "--trainer.devices=2")
-NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 
 
 @pytest.mark.slow

@@ -9,9 +9,8 @@ import torch
 from lightning_app.checkpoint import read_checkpoint
 from lightning_app.errors import InputError
 from lightning_app.sharded_checkpoint import INDEX
-from tests.end_to_end.command import REPOSITORY, glint, run_folder, tiny_fit
+from tests.end_to_end.command import NO_DROPOUT, REPOSITORY, glint, run_folder, tiny_fit
 
-NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 FSDP = (
     f"--config={REPOSITORY}/configs/trainer/fsdp.yaml",
     "--trainer.devices=2",

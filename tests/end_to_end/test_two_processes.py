@@ -1,18 +1,16 @@
-"""Two CPU processes (gloo) compute what one does."""
+"""Two CPU processes (gloo) compute what one does; with each callback: tests/strategies."""
 
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from tests.end_to_end.command import differences, glint, run_folder, tiny_fit
+from tests.end_to_end.command import NO_DROPOUT, differences, glint, run_folder, tiny_fit
 from tests.end_to_end.scheduler import scheduler
 
 TWO = ("--trainer.strategy=ddp", "--trainer.devices=2")
 STSB = ("loss", "score", "pearson", "spearman")
-NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 
 
 @pytest.fixture(scope="module")
@@ -89,29 +87,6 @@ def test_both_stop_for_sigterm_at_the_same_step_and_go_on_bit_for_bit(
     assert differences(*(c["callbacks"]["RandomState"] for c in (a, b))) == []
 
 
-def test_gradual_unfreezing_with_the_same_global_batch_agrees(
-    tiny_model: str, tmp_path: Path
-) -> None:
-    # On one device what is frozen takes no part in the backward pass; on several, as DDP wants
-    # the same parameters throughout, it gets its gradient and loses it before the step.
-    callback = "--trainer.callbacks+=callbacks.GradualUnfreezing"
-    fit = tiny_fit(tiny_model, tmp_path, *NO_DROPOUT, callback, "--data.max_train_rows=37")
-    glint(*fit, "--name=one", "--data.train_batch_size=16", "--trainer.devices=1")
-    glint(*fit, "--name=two", "--data.train_batch_size=8", *TWO)
-    one, two = (
-        _weights(run_folder(tmp_path, name) / "checkpoints/last.ckpt") for name in ("one", "two")
-    )
-    assert one.keys() == two.keys()
-    for name, weights in one.items():
-        torch.testing.assert_close(two[name], weights, rtol=1e-5, atol=1e-6)
-    before = load_file(f"{tiny_model}/model.safetensors")
-    changed = {name for name in before if not torch.equal(one[f"network.{name}"], before[name])}
-    # Two layers in three epochs, one an epoch: the embeddings' turn never comes.
-    assert not any("embeddings" in name for name in changed)
-    assert {name.split(".")[3] for name in changed if ".layer." in name} == {"0", "1"}
-    assert all(torch.equal(two[f"network.{n}"], w) for n, w in before.items() if n not in changed)
-
-
 def test_correlations_of_the_same_weights_are_exactly_equal(
     tiny_model: str, tmp_path: Path
 ) -> None:
@@ -121,10 +96,6 @@ def test_correlations_of_the_same_weights_are_exactly_equal(
     two = _metric_lines(folder, *TWO, file="last.ckpt")  # all digits of a float
     assert [line.split()[1] for line in one] == [f"val/{name}" for name in STSB]
     assert one == two
-
-
-def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return dict(torch.load(checkpoint)["state_dict"])
 
 
 def _metric_lines(folder: Path, *more: str, file: str = "best.ckpt") -> list[str]:

@@ -17,10 +17,12 @@ from lightning_app.functional.quantization import (
     fake_quantize_tokens,
     fake_quantize_weight,
     integer_range,
-    min_max_range,
     moving_average,
+    num_outside,
+    outermost,
     percentile_range,
     quantize_weight,
+    range_within,
 )
 
 DTYPES = {8: torch.int8, 7: torch.int7, 4: torch.int4}
@@ -34,6 +36,12 @@ def gradients(function: object, values: Tensor) -> tuple[Tensor, Tensor]:
     return out.detach(), torch.autograd.grad(out, leaf, incoming)[0]
 
 
+def largest_of(weight: Tensor, group_size: int | None) -> Tensor:
+    """Where the largest magnitude of a row or group is."""
+    groups = weight.abs().view(len(weight), -1, group_size or weight.shape[1])
+    return ((groups == groups.amax(-1, keepdim=True)) & (groups > 0)).view_as(weight)
+
+
 def test_integers_of_so_many_bits() -> None:
     assert [integer_range(bits) for bits in (2, 4, 8)] == [(-2, 1), (-8, 7), (-128, 127)]
     for bits in (1, 9):
@@ -44,11 +52,10 @@ def test_integers_of_so_many_bits() -> None:
 def test_weights_by_hand() -> None:
     weight = torch.tensor([[127.5, 1.2, -127.5], [0.0, 0.0, 0.0]], requires_grad=True)
     fake = fake_quantize_weight(weight)  # the first row's scale is 1
-    assert fake.tolist() == [[127.0, 1.0, -128.0], [0.0, 0.0, 0.0]]
+    assert fake.tolist() == [[127.0, 1.0, -127.0], [0.0, 0.0, 0.0]]
     fake.sum().backward()
     assert weight.grad is not None
-    # 127.5 rounds to 128, of which there is none: clipped.
-    assert weight.grad.tolist() == [[0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    assert weight.grad.tolist() == [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
 
 
 def test_groups_of_weights_by_hand_the_last_one_smaller() -> None:
@@ -86,19 +93,42 @@ def test_a_fixed_grid_by_hand() -> None:
     assert hidden.grad.tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize("bits", [8, 7, 4, 2])
+@pytest.mark.parametrize("group_size", [None, 16])
+def test_the_last_bit_of_a_weight_does_not_decide_for_a_whole_step(
+    bits: int, group_size: int | None
+) -> None:
+    """Also of the largest of a row: its scale puts it in the middle between two integers."""
+    weight = torch.randn(96, 64)
+    found, gradient = gradients(lambda w: fake_quantize_weight(w, bits, group_size), weight)
+    largest = largest_of(weight, group_size)
+    step = weight.abs()[largest] / ((2**bits - 1) / 2)
+    torch.testing.assert_close(found[largest].abs(), step * (2 ** (bits - 1) - 1))
+    for toward in (-1.0, 1.0):
+        nudged = torch.nextafter(weight, toward * weight.sign() * torch.inf)
+        other, of_other = gradients(lambda w: fake_quantize_weight(w, bits, group_size), nudged)
+        torch.testing.assert_close(other, found, rtol=1e-6, atol=0.0)
+        assert torch.equal(of_other, gradient)
+
+
 @pytest.mark.parametrize("bits", DTYPES)
 @pytest.mark.parametrize("group_size", [None, 16])
-def test_weights_are_torchaos_bit_for_bit(bits: int, group_size: int | None) -> None:
+def test_weights_are_torchaos_bit_for_bit_but_for_the_largest(
+    bits: int, group_size: int | None
+) -> None:
     grain = {"granularity": "per_channel"} if group_size is None else {"group_size": group_size}
     torchaos = IntxFakeQuantizer(IntxFakeQuantizeConfig(DTYPES[bits], **grain))  # type: ignore[arg-type]
     weight = torch.randn(48, 64) * torch.logspace(-4, 2, 48)[:, None]
     weight[7], weight[8, :40] = 0.0, 0.0
     expected, by_torchao = gradients(torchaos, weight)
     found, gradient = gradients(lambda w: fake_quantize_weight(w, bits, group_size), weight)
-    assert torch.equal(found, expected)
-    torch.testing.assert_close(gradient, by_torchao)  # it multiplies by scale and 1 / scale
-    assert torch.equal(gradient == 0, by_torchao == 0)
-    assert (gradient == 0).sum() > 15  # the largest of a row, where it is positive
+    largest = largest_of(weight, group_size)
+    assert torch.equal(found[~largest], expected[~largest])
+    torch.testing.assert_close(gradient[~largest], by_torchao[~largest])  # by scale and 1 / scale
+    assert (by_torchao[largest] == 0).any()
+    # Half of the negative ones are a step further there.
+    assert torch.equal(found[largest & (weight > 0)], expected[largest & (weight > 0)])
+    assert not torch.equal(found, expected)
 
 
 def test_tokens_are_torchaos_bit_for_bit() -> None:
@@ -137,7 +167,8 @@ def test_integers_and_scales_are_what_is_simulated(bits: int, group_size: int | 
     weight = torch.randn(40, 96)
     integers, scales = quantize_weight(weight, bits, group_size)
     assert integers.dtype == torch.int8
-    assert integer_range(bits)[0] <= integers.min() < 0 < integers.max() <= integer_range(bits)[1]
+    largest = integer_range(bits)[1]
+    assert (int(integers.min()), int(integers.max())) == (-largest, largest)
     assert scales.shape == (40, 1 if group_size is None else -(-96 // group_size))
     simulated = fake_quantize_weight(weight, bits, group_size)
     assert torch.equal(dequantize_weight(integers, scales, group_size), simulated)
@@ -162,12 +193,23 @@ def test_zeros_stay_zero() -> None:
 def test_a_percentile_leaves_out_as_many_at_each_end() -> None:
     values = torch.arange(100.0)[torch.randperm(100)].view(4, 25)
     assert percentile_range(values, 90).tolist() == [5.0, 94.0]
-    assert percentile_range(values, 100).tolist() == [0.0, 99.0] == min_max_range(values).tolist()
+    assert percentile_range(values, 100).tolist() == [0.0, 99.0]
     assert percentile_range(values, 99).tolist() == [0.0, 99.0]  # half a value at each end
     many = torch.randn(1001)
     assert torch.equal(percentile_range(many, 80), many.quantile(torch.tensor([0.1, 0.9])))
     with pytest.raises(ValueError, match="`percentile` to be in \\(0, 100\\], got 0"):
         percentile_range(values, 0)
+
+
+def test_a_percentile_of_parts_is_that_of_the_whole() -> None:
+    whole = torch.randn(1000)
+    outside = num_outside(1000, 90)
+    assert outside == 50
+    parts = (whole[:970], whole[970:])  # the smaller one is not as large as what is left out
+    ends = torch.stack([outermost(part, outside + 1) for part in parts])
+    assert ends[1, 0, -1] == torch.inf
+    assert torch.equal(range_within(ends, outside), percentile_range(whole, 90))
+    assert torch.equal(range_within(ends, 0), torch.stack(whole.aminmax()))
 
 
 def test_the_average_is_the_mean_at_first_and_then_moves_on() -> None:
