@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TPU := .venv-tpu
 
-.PHONY: demo test check clean
+.PHONY: demo test test-gpu test-tpu check clean
 
 demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
 	$(BIN)/glint fit --config configs/demo.yaml
@@ -16,6 +17,13 @@ demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
 
 test: $(INSTALLED)  ## the whole test suite, a file at a time on each core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+test-gpu: $(INSTALLED)  ## every callback on one CUDA device; GLINT_TEST_DEVICE=cpu: as far as it goes without
+	$(BIN)/python -m pytest tests/gpu $(ARGS)
+
+# A warning of torch_xla's own is no error.
+test-tpu: $(TPU)/.installed  ## fits under XLA, on its CPU client; downloads 3.5 GB at first
+	OMP_NUM_THREADS=1 $(TPU)/bin/python -m pytest tests/tpu -W default $(ARGS)
 
 check: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
@@ -30,5 +38,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[embedded,onnx,openvino,search,postgresql,benchmark,dev]'
 	touch $@
 
+$(TPU)/.installed: pyproject.toml constraints-tpu.txt
+	@echo "Setting up $(TPU) with torch_xla: some minutes"
+	test -x $(TPU)/bin/python || $(PYTHON) -m venv $(TPU)
+	$(TPU)/bin/python -m pip install --quiet --no-deps -r constraints-tpu.txt
+	$(TPU)/bin/python -m pip install --quiet --no-deps -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TPU) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -2,12 +2,22 @@
 torch_xla has a successor.
 """
 
+import os
 import sys
 
 from torch import Tensor
 
 XLA = "xla"
 """The type of the devices; that of Lightning's accelerator is ``tpu``."""
+
+
+def keep_scalars_out_of_programs() -> None:
+    """To be called before the first tensor is on XLA.
+
+    Otherwise 0 and 1 are written into programs, and a learning rate that gets so low that a decay
+    rounds to 1 makes another one.
+    """
+    os.environ.setdefault("XLA_NO_SPECIAL_SCALARS", "1")
 
 
 def off_xla(tensor: Tensor) -> Tensor:

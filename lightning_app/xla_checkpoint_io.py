@@ -9,6 +9,7 @@ from lightning.pytorch.accelerators import XLAAccelerator
 from lightning_utilities.core.apply_func import apply_to_collection
 
 from lightning_app.checkpoint_io import AtomicCheckpointIO
+from lightning_app.xla import keep_scalars_out_of_programs
 
 
 def checkpoint_io(accelerator: Any) -> CheckpointIO:
@@ -18,7 +19,10 @@ def checkpoint_io(accelerator: Any) -> CheckpointIO:
         accelerator: ``trainer.accelerator``.
     """
     is_xla = accelerator == "tpu" or (accelerator == "auto" and XLAAccelerator.is_available())
-    return XLAAtomicCheckpointIO() if is_xla else AtomicCheckpointIO()
+    if not is_xla:
+        return AtomicCheckpointIO()
+    keep_scalars_out_of_programs()
+    return XLAAtomicCheckpointIO()
 
 
 class XLAAtomicCheckpointIO(XLACheckpointIO):

@@ -116,7 +116,7 @@ def fake_quantize_tokens(hidden: Tensor, bits: int = 8) -> Tensor:
     """
     smallest, largest = integer_range(bits)
     wide = _at_least_float32(hidden.detach())
-    scales, zero_points = asymmetric_parameters(*torch.aminmax(wide, dim=-1, keepdim=True), bits)
+    scales, zero_points = asymmetric_parameters(*_extremes(wide), bits)
     below, above = (bound - zero_points.to(scales.dtype) for bound in (smallest, largest))
     fake: Tensor = _FakeQuantize.apply(hidden, scales, below, above)  # type: ignore[no-untyped-call]
     return fake
@@ -257,8 +257,16 @@ def _symmetric_integers(values: Tensor, scales: Tensor, largest: int) -> Tensor:
 def _symmetric_scales(groups: Tensor, bits: int) -> Tensor:
     """``[..., groups, 1]`` of ``[..., groups, group]``."""
     smallest, largest = integer_range(bits)
-    low, high = torch.aminmax(_at_least_float32(groups.detach()), dim=-1, keepdim=True)
+    low, high = _extremes(_at_least_float32(groups.detach()))
     return (torch.maximum(-low, high) / ((largest - smallest) / 2)).clamp(min=_tiny(low))
+
+
+def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest ``[..., 1]`` of ``[..., n]``."""
+    if values.device.type == "xla":  # which would take `aminmax` to the host
+        return values.amin(-1, keepdim=True), values.amax(-1, keepdim=True)
+    low, high = torch.aminmax(values, dim=-1, keepdim=True)
+    return low, high
 
 
 def _in_groups(weight: Tensor, group_size: int | None) -> Tensor:
