@@ -9,23 +9,43 @@ from typing import Any
 
 import torch
 
+from tests.end_to_end.forked_command import run_forked
+
 REPOSITORY = Path(__file__).parents[2]
 NO_DROPOUT = ("--model.hidden_dropout=0.0", "--model.attention_dropout=0.0")
 """Each process draws its own."""
 
 
 def glint(
-    *arguments: str, cwd: Path | None = None, expect: int | None = 0, **environment: str
+    *arguments: str,
+    cwd: Path | None = None,
+    expect: int | None = 0,
+    own_imports: bool = False,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m lightning_app ARGUMENTS` with one thread, and check the exit code."""
-    result = subprocess.run(
-        [sys.executable, "-m", "lightning_app", *arguments],
-        cwd=cwd or REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Run `python -m lightning_app ARGUMENTS` with one thread, and check the exit code.
+
+    Args:
+        arguments: Of the command.
+        cwd: Working directory; by default the repository.
+        expect: Exit code; None for any.
+        own_imports: In an interpreter of its own, as where the process starts is what is tested;
+            otherwise in a fork of one that has imported everything.
+        environment: Variables to add; imports may read them, so this means ``own_imports``.
+    """
+    folder = cwd or REPOSITORY
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    if environment or own_imports or not hasattr(os, "fork"):
+        result = subprocess.run(
+            [sys.executable, "-m", "lightning_app", *arguments],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    else:
+        result = run_forked(arguments, folder, variables)
     if expect is not None:
         assert result.returncode == expect, result.stderr[-4000:]
     return result
