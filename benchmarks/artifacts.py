@@ -45,7 +45,7 @@ def exported(task: str, method: str, seed: int, dataset: str, runtime: str) -> P
     slug = "".join(c if c.isalnum() else "-" for c in f"{method} {kind}")
     folder = ROOT / f"artifacts-{task}-seed{seed}" / slug
     if not folder.is_dir():
-        _glint(
+        glint(
             "export",
             f"--ckpt_path={checkpoint(task, method, seed, dataset)}",
             f"--format={kind}",
@@ -62,7 +62,7 @@ def benchmark(
     """What `glint benchmark` says of each folder, by its name; anew in each call."""
     folders = [exported(task, m, seed, dataset, r) for m in methods for r in RUNTIMES]
     output = ROOT / f"artifacts-{task}-seed{seed}.json"
-    _glint(
+    glint(
         "benchmark",
         *map(str, folders),
         f"--data={dataset}",
@@ -85,11 +85,11 @@ def rows(by_seed: Sequence[dict[str, dict[str, Any]]]) -> list[str]:
     first = by_seed[0]
     lines = []
     for name in sorted(first, key=lambda name: name != "eager"):
-        found = [_score(of_seed[name]) for of_seed in by_seed]
-        gains = [s - _score(of[_plain(first)]) for s, of in zip(found, by_seed, strict=True)]
+        found = [score(of_seed[name]) for of_seed in by_seed]
+        gains = [s - score(of[_plain(first)]) for s, of in zip(found, by_seed, strict=True)]
         artifact = first[name]
         size = "" if artifact["size_mb"] is None else f"{artifact['size_mb']:.1f}"
-        times = " | ".join(f"{_latency(artifact, *cell):.2f}" for cell in CELLS)
+        times = " | ".join(f"{latency(artifact, *cell):.2f}" for cell in CELLS)
         flipped = statistics.mean(of[name]["scores"]["flipped"] for of in by_seed)
         lines.append(
             f"| {name} | {mean_and_spread(found, '.4f')} | {mean_and_spread(gains, '+.4f')} |"
@@ -102,18 +102,21 @@ def _plain(artifacts: dict[str, dict[str, Any]]) -> str:
     return next(name for name, a in artifacts.items() if a["format"] == "eager")
 
 
-def _score(artifact: dict[str, Any]) -> float:
+def score(artifact: dict[str, Any]) -> float:
+    """On the validation set."""
     return float(artifact["scores"]["metrics"]["score"]["value"])
 
 
-def _latency(artifact: dict[str, Any], batch_size: int, length: int | None) -> float:
+def latency(artifact: dict[str, Any], batch_size: int, length: int | None) -> float:
+    """Median milliseconds of the network alone."""
     for cell in artifact["cells"]:
         if (cell["cell"]["batch_size"], cell["cell"]["length"]) == (batch_size, length):
             return float(cell["network"]["median_ms"]["value"])
     raise KeyError((batch_size, length))
 
 
-def _glint(*arguments: str, codes: Sequence[int] = (0,)) -> None:
+def glint(*arguments: str, codes: Sequence[int] = (0,)) -> None:
+    """Run a command; end with it where it ends with another code."""
     command = [sys.executable, "-m", "lightning_app", *arguments]
     code = subprocess.run(command, check=False).returncode
     if code not in codes:
