@@ -1,10 +1,11 @@
 """Lead a task to a small, fast model: `glint compress`."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_app.commands.plain_options import plain
 from lightning_app.errors import InputError
 from lightning_app.recipes.stage import Stage, Target
 
@@ -61,7 +62,12 @@ class Compress:
     ) -> None:
         from lightning_app.recipes.recipe import Recipe
 
-        self.recipe = Recipe(name, base, stages, dict(options or {}), target, targets)
+        # From the command line all is plain, as a stage's options name classes that are for its own
+        # command to make.
+        stages = [s if isinstance(s, Stage) else Stage(**plain(s)) for s in stages]
+        if isinstance(target, Mapping):
+            target = Target(**target)
+        self.recipe = Recipe(name, base, stages, plain(options or {}), target, targets)
         self.root = Path(root) / name
         self.plan = plan
         self.estimate = estimate

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_app.commands.plain_options import plain
 from lightning_app.errors import InputError
 from lightning_app.search.specification import (
     EPOCHS,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lightning_app.search.search_run import SearchRun
 
 DEFAULT_ROOT = "runs/search"
+_OF_RECIPES = ("stages", "target", "targets")
 _MAX_TRIED = 64
 """Values of the space that are tried out before the search begins."""
 
@@ -103,9 +105,10 @@ class Search:
             raise InputError(f"Expected `name` of letters, digits, - and _, got {name!r}.")
         if workers < 1:
             raise InputError(f"Expected `--workers` to be at least 1, got {workers}.")
-        space = {key: _plain(written) for key, written in space.items()}
-        layers = [*map(read_yaml, base), _plain(options or {}), of_options(fit_options)]
+        space = {key: plain(written) for key, written in space.items()}
+        layers = [*map(read_yaml, base), plain(options or {}), of_options(fit_options)]
         config = {k: v for k, v in composed(layers).items() if k != "name"}
+        _check_has_no_stages(config, space)
         self.notes: list[str] = []
         self.storage = storage or f"sqlite:///{Path(root) / name / 'study.db'}"
         self.workers = workers
@@ -239,12 +242,13 @@ def _start(what: Specification, full: dict[str, Any]) -> dict[str, Any]:
     return own if what.begin_with_config and fits else {}
 
 
-def _plain(written: Any) -> Any:
-    """Without what jsonargparse makes of mappings within mappings."""
-    from jsonargparse import Namespace
-
-    if isinstance(written, Namespace):
-        return _plain(vars(written))
-    if isinstance(written, dict):
-        return {key: _plain(value) for key, value in written.items()}
-    return [_plain(value) for value in written] if isinstance(written, list) else written
+def _check_has_no_stages(config: dict[str, Any], space: dict[str, Any]) -> None:
+    """A trial is one fit, scored on folds; a recipe is scored on the validation set."""
+    of_recipes = [key for key in space if key.split(".")[0] in _OF_RECIPES]
+    of_recipes += [key for key in config if key in _OF_RECIPES]
+    if of_recipes:
+        raise InputError(
+            f"Expected keys of a fit's configuration, got {of_recipes[0]!r} of a recipe: a search"
+            " tries single fits. Search the fit of a stage, and put the `best.yaml` that comes out"
+            " into the recipe's `base`."
+        )

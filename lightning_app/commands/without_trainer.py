@@ -62,10 +62,24 @@ def run_without_trainer(command: str, arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(said)
     # Not instantiated where a mapping may name classes that are another command's to make.
     options = parsed.as_dict() if chosen.is_plain else dict(vars(parser.instantiate(parsed)))
-    options.pop("config")
+    options |= _as_written(chosen.as_written, options.pop("config") or [], said)
     if chosen.has_fits:
         options["fit_options"] = of_fits
     return chosen.run(chosen.kind(**options))
+
+
+def _as_written(
+    keys: Sequence[str], files: Sequence[Any], arguments: Sequence[str]
+) -> dict[str, Any]:
+    """Of these keys what the files say, where the command line says nothing: the parser fills in
+    the defaults of classes that are named there, which would win over what they are laid over."""
+    from lightning_app.recipes.composition import read_yaml
+
+    found: dict[str, Any] = {}
+    for file in files if keys else ():
+        found |= {k: v for k, v in read_yaml(str(file)).items() if k in keys and v is not None}
+    given = {word.removeprefix("--").split("=")[0].split(".")[0] for word in arguments}
+    return {key: value for key, value in found.items() if key not in given}
 
 
 def _has(arguments: Sequence[str], *options: str) -> bool:
@@ -171,6 +185,7 @@ class _Command:
         has_fits: Whether options of `glint fit` are taken, too.
         hidden: Arguments that are no option.
         is_plain: Whether all options are plain values.
+        as_written: Options that are taken as a file has them.
     """
 
     kind: Any
@@ -182,6 +197,7 @@ class _Command:
     has_fits: bool = False
     hidden: tuple[str, ...] = ()
     is_plain: bool = False
+    as_written: tuple[str, ...] = ()
 
 
 _EXPORT_FLAGS = {
@@ -223,7 +239,13 @@ _SEARCH_FLAGS = {
 
 _COMMANDS = {
     "compress": _Command(
-        Compress, _compress, _COMPRESS_FLAGS, has_fits=True, hidden=("fit_options",)
+        Compress,
+        _compress,
+        _COMPRESS_FLAGS,
+        has_fits=True,
+        hidden=("fit_options",),
+        is_plain=True,
+        as_written=("stages", "options"),
     ),
     "search": _Command(
         Search, _search, _SEARCH_FLAGS, has_fits=True, hidden=("fit_options",), is_plain=True

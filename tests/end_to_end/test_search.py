@@ -49,6 +49,21 @@ def result(folder: Path) -> dict[str, Any]:
     return plain
 
 
+def hparams_tab(run: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Numbers among the options, and the metrics, that TensorBoard's HParams tab shows of a run."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    events = EventAccumulator(str(run))
+    events.Reload()
+    tab = events.PluginTagToContent("hparams")
+    started = HParamsPluginData.FromString(tab["_hparams_/session_start_info"])
+    experiment = HParamsPluginData.FromString(tab["_hparams_/experiment"]).experiment
+    options = {k: v.number_value for k, v in started.session_start_info.hparams.items()}
+    shown = [info.name.tag for info in experiment.metric_infos]
+    return options, {tag: events.Scalars(tag)[-1].value for tag in shown}
+
+
 @pytest.fixture(scope="module")
 def grid(tiny_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
@@ -82,6 +97,14 @@ def test_a_grid_ends_with_a_configuration_that_fit_takes(tiny_model: str, grid: 
     assert len(again["history"]) == 1
     assert list(folder.glob("trial-*/fold-*/*/version_0/events.out.tfevents*"))
     assert not list(folder.glob("trial-*/fold-*/*/version_0/checkpoints/*"))
+    for fit in folder.glob("trial-*/fold-*/fit/version_0"):
+        scores = json.loads((fit / "metrics.json").read_text())["last"]
+        values = yaml.safe_load((fit / "config.yaml").read_text())
+        hparams, metrics = hparams_tab(fit)
+        assert hparams["model.learning_rate"] == values["model"]["learning_rate"]
+        batch_size = values["data"]["init_args"]["train_batch_size"]
+        assert hparams["data.train_batch_size"] == batch_size
+        assert metrics["hp/val/score"] == pytest.approx(scores["val/score"])
 
 
 @pytest.mark.slow
@@ -194,6 +217,8 @@ def test_a_rung_is_the_fit_of_that_length_bit_for_bit(
         ({"space": {"model.learning_rate": {"choices": ["fast"]}}}, "learning_rate"),
         ({"space": {"data.train_batch_size": {"choices": [0]}}}, "to be at least 1, got 0"),
         ({"space": {}}, "at least one key"),
+        ({"space": {"stages.distill.options": {"choices": [1]}}}, "got 'stages.distill.options'"),
+        ({"space": {"target.speedup": {"choices": [2]}}}, "a search tries single fits"),
         ({"sampler": "annealing"}, "sampler"),
         (
             {"sampler": "grid", "space": {"model.learning_rate": {"low": 0.1, "high": 0.2}}},

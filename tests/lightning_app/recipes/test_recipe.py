@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from lightning_app.commands.compress import Compress
+from lightning_app.commands.without_trainer import run_without_trainer
 from lightning_app.errors import InputError
 from lightning_app.recipes.recipe import PlannedStage, Recipe
 from lightning_app.recipes.stage import Stage, Target
@@ -207,3 +210,26 @@ def test_seeds_are_of_the_whole_recipe(base: list[str]) -> None:
     stage = Stage("student", "fit", options={"seeds": 3})
     with pytest.raises(InputError, match=r"stage 'student'; `glint compress --seeds 3` runs all"):
         planned(base, stage)
+
+
+def test_classes_that_a_recipe_names_are_for_its_fits_to_make(
+    tmp_path: Path, base: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = {"class_path": "pathlib.PurePath", "init_args": {}}
+    data = {"class_path": "datamodules.GLUEDataModule", "init_args": {"task_name": "mrpc"}}
+    stage = {
+        "name": "t",
+        "kind": "fit",
+        "options": {"data": data, "trainer": {"callbacks": [callback]}},
+    }
+    shrink = {"name": "s", "kind": "shrink"}
+    file = tmp_path / "recipe.yaml"
+    recipe = {"name": "r", "base": base, "stages": [stage, shrink], "options": {"data": data}}
+    file.write_text(yaml.safe_dump({**recipe, "target": {"speedup": 2.0}}))
+    seen: list[Recipe] = []
+    monkeypatch.setattr(Compress, "print_plan", lambda self, say: seen.append(self.recipe))
+    assert run_without_trainer("compress", [f"--config={file}", "--plan"]) == 0
+    (found,) = seen
+    assert found.options == {"data": data}
+    assert found.stages[0] == Stage("t", "fit", options=stage["options"])  # type: ignore[arg-type]
+    assert found.target == Target(speedup=2.0)
