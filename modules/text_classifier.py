@@ -19,6 +19,7 @@ from lightning_app.pretrained import (
     tokenizer_from_files,
 )
 from lightning_app.task import Task, check_task_matches
+from lightning_app.xla import XLA, XLAAdamW
 from modules.answer import answer
 from modules.architecture import ArchitectureRecord
 from modules.base_model import check_length
@@ -284,7 +285,8 @@ class TextClassifier(RecordedNetwork):
             for n, m in (self.companions or {}).items()
         ]
         fused = self.device.type in FUSED_DEVICES
-        return torch.optim.AdamW(
+        optimizer = XLAAdamW if self.device.type == XLA else torch.optim.AdamW
+        return optimizer(
             groups,
             lr=self.learning_rate * scale,
             betas=(self.adam_betas[0], self.adam_betas[1]),

@@ -48,6 +48,7 @@ def fit(
         "trainer": {
             "max_epochs": epochs,
             "limit_val_batches": 2,
+            "log_every_n_steps": EPOCH,  # so that the first epoch has one, too
             "default_root_dir": str(root),
             "enable_progress_bar": False,
             "accelerator": accelerator,
