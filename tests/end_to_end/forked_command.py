@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,6 @@ _IMPORTED = (
     "transformers.models.bert.modeling_bert",
     "transformers.models.bert.tokenization_bert",
 )
-_SERVERS: dict[None, ForkServerContext] = {}
 
 
 def run_forked(
@@ -48,12 +48,11 @@ def run_forked(
     return subprocess.CompletedProcess(list(arguments), process.exitcode, *texts)
 
 
+@cache
 def _server() -> ForkServerContext:
-    if None not in _SERVERS:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, *_IMPORTED])
-        _SERVERS[None] = context
-    return _SERVERS[None]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *_IMPORTED])
+    return context
 
 
 def _run(arguments: list[str], cwd: str, environment: dict[str, str], out: str, err: str) -> None:
