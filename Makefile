@@ -7,11 +7,10 @@ TPU := .venv-tpu
 
 .PHONY: demo test test-gpu test-tpu check clean
 
-demo: $(INSTALLED)  ## fine-tune, validate and predict, offline
-	$(BIN)/glint fit --config configs/demo.yaml
-	$(BIN)/glint validate --config configs/demo.yaml --ckpt_path best
-	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best
-	$(BIN)/glint predict --config configs/demo.yaml --ckpt_path best \
+demo: $(INSTALLED)  ## from a task to a small, fast model and a report about it, offline
+	$(BIN)/glint compress --config configs/recipes/demo.yaml
+	$(BIN)/glint report runs/compress/demo
+	$(BIN)/glint predict --artifact runs/compress/demo/artifacts/small \
 		--text "The mayor of Dallas opened a new cinema on Sunday that cost 13 million dollars and took three years to build." \
 		--text_pair "On Sunday, after three years of work, the Dallas mayor opened a 13 million dollar cinema."
 

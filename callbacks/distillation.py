@@ -55,7 +55,8 @@ class Distillation(Callback):
         relations: Weight of the relations among queries, keys and values of one layer.
         embeddings: Weight of the embeddings' output.
         task: Weight of the task's own loss; 0 for the teacher alone.
-        layer_map: Which teacher layer teaches which student layer: ``even`` spaces them,
+        layer_map: Which teacher layer teaches which student layer: ``kept`` the one that it was,
+            where the student was cut from the teacher, and else as ``even``, which spaces them;
             ``last`` takes the topmost, ``adaptive`` lets four teacher layers choose the nearest
             student layer at each step (CoFi, Xia et al. 2022, arXiv:2204.00408, section 3.2).
         relation_heads: Parts into which queries, keys and values are cut; the teacher's number of
@@ -87,7 +88,7 @@ class Distillation(Callback):
         relations: float = 0.0,
         embeddings: float = 0.0,
         task: float = 1.0,
-        layer_map: LayerMap = "even",
+        layer_map: LayerMap = "kept",
         relation_heads: int | None = None,
         relation_layer: int | None = None,
         schedules: dict[str, WeightSchedule] | None = None,
@@ -343,8 +344,8 @@ class Distillation(Callback):
                 )
         if self.layer_map == "adaptive" and self.weights["attentions"]:
             raise InputError(
-                "Expected `layer_map: even` or `last` with `attentions`, got 'adaptive', which is"
-                " for hidden states; set `attentions: 0`, or another map."
+                "Expected `layer_map: kept`, `even` or `last` with `attentions`, got 'adaptive',"
+                " which is for hidden states; set `attentions: 0`, or another map."
             )
         for name in self.schedules:
             if not self.weights.get(name):

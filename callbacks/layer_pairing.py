@@ -5,13 +5,13 @@ from typing import Literal
 
 from callbacks.distillation_terms import Attentions, Relations
 from lightning_app.errors import InputError
-from lightning_app.functional.layer_map import even_layers, last_layers
+from lightning_app.functional.layer_map import even_layers, kept_layers, last_layers
 from modules.families import layer_parts, layout_of
 from modules.teacher import Teacher
 from modules.text_classifier import TextClassifier
 
-LayerMap = Literal["even", "last", "adaptive"]
-LAYER_MAPS = ("even", "last", "adaptive")
+LayerMap = Literal["kept", "even", "last", "adaptive"]
+LAYER_MAPS = ("kept", "even", "last", "adaptive")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LayerPairing:
         """For each of the student's layers, counted from 1, the teacher's layer.
 
         Args:
-            layer_map: ``even`` or ``last``.
+            layer_map: ``kept``, ``even`` or ``last``.
 
         Raises:
             InputError: If there are not enough layers for ``last``.
@@ -51,8 +51,18 @@ class LayerPairing:
                 f" ({self.student_layers}, {self.teacher_layers}), got 'last'."
             )
         layers = last_layers if layer_map == "last" else even_layers
-        chosen = layers(self.student_layers, self.teacher_layers)
+        chosen = self._kept() if layer_map == "kept" else None
+        if chosen is None:
+            chosen = layers(self.student_layers, self.teacher_layers)
         return [(layer + 1, teacher_layer) for layer, teacher_layer in enumerate(chosen)]
+
+    def _kept(self) -> list[int] | None:
+        """The teacher's layers that the student's were; None where it was not cut from it."""
+        assert self.student.architecture is not None
+        history = self.student.architecture.history
+        steps = [entry["layers"] for entry in history if entry.get("layers")]
+        kept = kept_layers(steps, self.teacher_layers)
+        return kept if kept is not None and len(kept) == self.student_layers else None
 
     def attentions(self, layer_map: LayerMap) -> Attentions:
         """Attention maps of these pairs.

@@ -85,6 +85,8 @@ class Shrink:
         drop_layers: Whether whole layers may go.
         num_rows: Training rows on which answers are compared.
         num_candidates: Structures that are compared on them.
+        recovery_steps: That the best of these, and regular structures (whole layers, or all cut to
+            the same share), are trained for before the last choice; 0 for none.
         output: The checkpoint; by default `checkpoints/shrunk.ckpt` of the run.
         overwrite: Replace it if it is there.
         seed: Of the choice of rows and of the search.
@@ -109,6 +111,7 @@ class Shrink:
         drop_layers: bool = True,
         num_rows: int = 256,
         num_candidates: int = 24,
+        recovery_steps: int = 60,
         output: str | None = None,
         overwrite: bool = False,
         seed: int = 42,
@@ -124,6 +127,7 @@ class Shrink:
         self.drop_layers = drop_layers
         self.num_rows = num_rows
         self.num_candidates = num_candidates
+        self.recovery_steps = recovery_steps
         self.output = output
         self.overwrite = overwrite
         self.seed = seed
@@ -163,6 +167,7 @@ class Shrink:
             budget,
             num_rows=self.num_rows,
             num_candidates=self.num_candidates,
+            recovery_steps=self.recovery_steps,
             drop_layers=self.drop_layers,
             nearest=True,
             seed=self.seed,
@@ -271,6 +276,10 @@ class Shrink:
                 raise InputError(
                     f"Expected `shrink.{name}` to be at least 1, got {getattr(self, name)}."
                 )
+        if self.recovery_steps < 0:
+            raise InputError(
+                f"Expected `shrink.recovery_steps` to be at least 0, got {self.recovery_steps}."
+            )
         if self.output is not None and not self.output.endswith(".ckpt"):
             raise InputError(
                 f"Expected `shrink.output` to be a file named `*.ckpt`, got {self.output!r}."

@@ -1,5 +1,7 @@
 """Which layer of a teacher teaches which layer of a student; layers count from 1."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,30 @@ def last_layers(num_student_layers: int, num_teacher_layers: int) -> list[int]:
         )
     first = num_teacher_layers - num_student_layers + 1
     return list(range(first, num_teacher_layers + 1))
+
+
+def kept_layers(steps: Sequence[Sequence[int]], num_teacher_layers: int) -> list[int] | None:
+    """For each layer of a student that was cut from its teacher the layer that it was; the last is
+    taught by the last, as it gives the answer.
+
+    Args:
+        steps: Each time that layers were dropped, the positions from 0 of those that stayed, among
+            the layers before it; oldest first. The teacher is the network before all of them, or
+            after the last one that left as many layers as it has.
+        num_teacher_layers: At least 1.
+
+    Returns:
+        Teacher layers in [1, ``num_teacher_layers``], ascending; None where the student cannot
+        have been cut from this teacher.
+    """
+    sizes = [num_teacher_layers, *map(len, steps)]
+    start = max(n for n, size in enumerate(sizes) if size == num_teacher_layers)
+    layers = list(range(1, num_teacher_layers + 1))
+    for stayed in steps[start:]:
+        if max(stayed) >= len(layers):
+            return None
+        layers = [layers[position] for position in stayed]
+    return [*layers[:-1], num_teacher_layers]
 
 
 def nearest_in_order(distances: Tensor) -> list[int]:

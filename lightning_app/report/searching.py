@@ -43,16 +43,30 @@ def _blocks(plain: Mapping[str, Any], name: str) -> Iterator[Block]:
         " set."
     )
     yield _table(plain)
+    yield from pictures(plain, f"{name}-")
+
+
+def pictures(plain: Mapping[str, Any], prefix: str = "") -> Iterator[Picture]:
+    """The front, what the score depends on, the course, and the results as parallel coordinates.
+
+    Args:
+        plain: Contents of `search.json`.
+        prefix: Of their names.
+    """
     if len(plain["objectives"]) > 1:
         title = f"{plain['name']}: score against {_in_words(_other(plain))}, and the front"
-        yield Picture(f"{name}-front", title, partial(search_charts.front, plain, _other(plain)))
+        yield Picture(f"{prefix}front", title, partial(search_charts.front, plain, _other(plain)))
     if plain.get("importances"):
         title = f"{plain['name']}: what the score depends on (fANOVA)"
         draw = partial(search_charts.importances, plain["importances"])
-        yield Picture(f"{name}-importances", title, draw)
+        yield Picture(f"{prefix}importances", title, draw)
     if len(plain["candidates"]) > 1:
-        draw = partial(search_charts.history, plain, _place_of_score(plain))
-        yield Picture(f"{name}-history", f"{plain['name']}: the course of the search", draw)
+        place = _place_of_score(plain)
+        draw = partial(search_charts.history, plain, place)
+        yield Picture(f"{prefix}history", f"{plain['name']}: the course of the search", draw)
+        if plain.get("space"):  # searches of before have none
+            title = f"{plain['name']}: a line a result, the better the stronger"
+            yield Picture(f"{prefix}parallel", title, partial(search_charts.parallel, plain, place))
 
 
 def _table(plain: Mapping[str, Any]) -> Table:

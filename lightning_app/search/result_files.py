@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_app.commands.whole_file import write_whole
-from lightning_app.search.pictures import front_picture, history_picture, parallel_picture
+from lightning_app.report.painter import paint
+from lightning_app.report.searching import pictures
 from lightning_app.search.results import Candidate, Findings
 
 BEST = "best.yaml"
@@ -37,10 +38,10 @@ def write_result(
         for candidate in found.front:
             target = folder / "front" / f"trial-{candidate.trial}-{candidate.epochs}-epochs.yaml"
             files[target] = config_text(found, candidate, target)
-        files[folder / "front.png"] = front_picture(found)
-    files[folder / "history.png"] = history_picture(found)
-    files[folder / "parallel.png"] = parallel_picture(found)
-    files[folder / RESULT] = _plain(found, importances, winner)
+    plain = _plain(found, importances, winner)
+    for picture in pictures(plain):
+        files[folder / f"{picture.name}.png"] = paint(picture, "light")
+    files[folder / RESULT] = (json.dumps(plain, indent=1) + "\n").encode()
     for target, content in files.items():
         write_whole(target, content)
     return list(files)
@@ -71,11 +72,12 @@ def config_text(found: Findings, candidate: Candidate, target: Path) -> bytes:
 
 def _plain(
     found: Findings, importances: Mapping[str, float] | None, winner: Mapping[str, Any] | None
-) -> bytes:
+) -> dict[str, Any]:
     what = found.specification
-    plain = {
+    return {
         "name": what.name,
         "objectives": what.objectives,
+        "space": what.space,
         "folds": what.folds,
         "folds_used": what.folds_used,
         "sampler": what.sampler,
@@ -90,4 +92,3 @@ def _plain(
         "winner": winner,
         "candidates": [asdict(candidate) for candidate in found.candidates],
     }
-    return (json.dumps(plain, indent=1) + "\n").encode()

@@ -13,7 +13,7 @@ from lightning_app.functional.distillation import (
 from modules.layer_replay import LayerReplay
 from modules.text_classifier import TextClassifier
 
-_LOSSES = {
+ANSWER_LOSSES = {
     "single_label_classification": soft_target_losses,
     "multi_label_classification": soft_multi_label_losses,
     "regression": soft_regression_losses,
@@ -34,7 +34,7 @@ class AnswerDistance:
     def __init__(self, model: TextClassifier, batches: Sequence[Mapping[str, Tensor]]) -> None:
         assert model.network is not None
         assert model.task is not None
-        self._losses = _LOSSES[model.task.problem_type]
+        self._losses = ANSWER_LOSSES[model.task.problem_type]
         self._replay = LayerReplay(model.network, batches)
         self._count = len(batches)
         self._answers = [self._replay.logits(number) for number in range(self._count)]

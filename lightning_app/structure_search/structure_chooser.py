@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from lightning_app.errors import InputError
@@ -17,6 +18,8 @@ from lightning_app.structure_search.latency_table import LatencyTable
 from lightning_app.structure_search.layer_costs import LayerCostMeter
 from lightning_app.structure_search.layer_sizes import LayerSizes
 from lightning_app.structure_search.probe_family import ProbeFamily
+from lightning_app.structure_search.recovery_trial import RecoveryTrial
+from lightning_app.structure_search.regular_structures import regular_structures
 from lightning_app.structure_search.structure_choice import StructureChoice, layer_choices
 from lightning_app.structure_search.structure_prices import StructurePrices
 from lightning_app.structure_search.structure_space import StructureSpace
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from modules.text_classifier import TextClassifier
 
 _BATCH_SIZE = 32
+_IN_LAST_ROUND = 3
+"""Structures that are trained for all steps; before that, all are for a third of them."""
 _UNITS = {"latency_ms": "ms", "parameters": "parameters", "size_mb": "MB"}
 
 
@@ -41,6 +46,7 @@ def choose_structure(
     budget: Budget,
     num_rows: int = 256,
     num_candidates: int = 24,
+    recovery_steps: int = 60,
     drop_layers: bool = True,
     nearest: bool = False,
     seed: int = 42,
@@ -48,7 +54,7 @@ def choose_structure(
     show_progress: bool = False,
     runtime: str = "hf",
 ) -> StructureChoice:
-    """The structure that changes the model's answers least within a budget.
+    """The structure within a budget whose answers are closest to the model's after some training.
 
     The model is as it was afterwards. It may have been made smaller already: what is left can
     only shrink further.
@@ -61,6 +67,8 @@ def choose_structure(
         budget: What it may cost.
         num_rows: Training rows on which answers are compared.
         num_candidates: Structures whose joint loss is measured; 1 for the solver's first alone.
+        recovery_steps: That the best of these, and regular structures, are trained for before the
+            last choice; 0 to choose by the answers without training.
         drop_layers: Whether whole layers may go.
         nearest: Where no structure meets the budget, return the nearest instead of an error.
         seed: Of the choice of rows and of the local search.
@@ -86,8 +94,10 @@ def choose_structure(
     if not nearest:
         _check_can_be_met(space, budget)
     with evaluation_mode(model):
-        distance = AnswerDistance(model, _batches(model, data, num_rows, seed))
-        search = _Search(model.network, space, distance, budget.limit)
+        batches = _batches(model, data, num_rows, seed)
+        distance = AnswerDistance(model, batches)
+        trial = _trial(model, data, batches, recovery_steps, seed)
+        search = _Search(model.network, space, distance, trial, budget.limit, say)
         found = search.found(num_candidates, seed, show_progress)
     return _choice(model.network, space, found, table, length, budget)
 
@@ -100,13 +110,17 @@ class _Search:
         network: In evaluation mode; left as it was.
         space: Of its structures.
         distance: Of its answers.
+        trial: Trains the finalists; None to take the first of them.
         limit: Of the price.
+        say: Is told how it goes.
     """
 
     network: "PreTrainedModel"
     space: StructureSpace
     distance: AnswerDistance
+    trial: RecoveryTrial | None
     limit: float
+    say: Callable[[str], None]
 
     def found(self, num_candidates: int, seed: int, show_progress: bool) -> Candidate:
         """The best within the limit; where there is none the smallest."""
@@ -127,10 +141,37 @@ class _Search:
                 seed,
             )
             best = search.best(num_candidates, bar.update)
-        if best is not None:
+            if best is None:
+                smallest = space.smallest(costs)
+                return Candidate(smallest, self._loss(smallest))
+        if self.trial is None:
             return best
-        smallest = space.smallest(costs)
-        return Candidate(smallest, self._loss(smallest))
+        others = regular_structures(space, self.limit, [of_layer.drop for of_layer in costs])
+        finalists = [best.chosen, *(other for other in others if other != best.chosen)]
+        chosen = self._winner(self.trial, finalists, show_progress)
+        return Candidate(chosen, self._loss(chosen))
+
+    def _winner(
+        self, trial: RecoveryTrial, finalists: Sequence[Chosen], show_progress: bool
+    ) -> Chosen:
+        """The one that is closest to the model after training."""
+        from tqdm import tqdm
+
+        if len(finalists) == 1:
+            return finalists[0]
+        rounds = trial.num_steps // 3, trial.num_steps
+        total = len(finalists) * rounds[0] + min(_IN_LAST_ROUND, len(finalists)) * rounds[1]
+        left = list(finalists)
+        with tqdm(total=total, desc="Training finalists", disable=not show_progress) as bar:
+            for number, steps in enumerate(rounds):
+                losses = [trial.loss(self.space.layers(c), steps, bar.update) for c in left]
+                order = sorted(range(len(left)), key=losses.__getitem__)
+                left = [left[place] for place in order[: _IN_LAST_ROUND if number == 0 else 1]]
+        self.say(
+            f"{len(finalists)} structures were trained for a little while; the best comes to"
+            f" {min(losses):.4f} of divergence from the model's answers."
+        )
+        return left[0]
 
     def _loss(self, chosen: Chosen) -> float:
         with self.space.applied(self.network, chosen):
@@ -178,12 +219,31 @@ def _sizes(
 
 
 def _batches(
-    model: "TextClassifier", data: "TextDataModule", num_rows: int, seed: int
+    model: "TextClassifier", data: "TextDataModule", num_rows: int, seed: int, skip: int = 0
 ) -> list[dict[str, Tensor]]:
     return [
         {name: values.to(model.device) for name, values in network_inputs(batch).items()}
-        for batch in data.calibration_loader(num_rows, _BATCH_SIZE, seed)
+        for batch in data.calibration_loader(num_rows, _BATCH_SIZE, seed, skip)
     ]
+
+
+def _trial(
+    model: "TextClassifier",
+    data: "TextDataModule",
+    held_back: Sequence[dict[str, Tensor]],
+    num_steps: int,
+    seed: int,
+) -> RecoveryTrial | None:
+    """Learns from rows other than those that are compared, where there are enough."""
+    num_held_back = sum(len(batch["input_ids"]) for batch in held_back)
+    wanted = num_steps * _BATCH_SIZE
+    trained = _batches(model, data, wanted, seed, skip=num_held_back)
+    if len(trained) < num_steps:
+        trained = _batches(model, data, wanted, seed)
+    if not trained[:num_steps]:
+        return None
+    order = torch.randperm(len(trained), generator=torch.Generator().manual_seed(seed))
+    return RecoveryTrial(model, [trained[n] for n in order[:num_steps].tolist()], held_back, seed)
 
 
 def _check_can_be_met(space: StructureSpace, budget: Budget) -> None:

@@ -31,6 +31,8 @@ pytestmark = [
     ),
     # The compiler makes an instance of each `autograd.Function` that it traces, and is told off.
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    # It looks at the gradients of all tensors, and hides torch's warning in vain from pytest.
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
 ]
 
 

@@ -64,7 +64,12 @@ def test_the_page_has_importances_and_the_course(folder: Path, tmp_path: Path) -
     assert "what the score depends on (fANOVA)" in text
     assert "the course of the search" in text
     names = {file.name for file in tmp_path.glob("*.png")}
-    assert names == {"search-importances.png", "search-history.png"}
+    assert names == {f"search-{what}.png" for what in ("importances", "history", "parallel")}
+
+
+def test_the_search_itself_leaves_the_same_pictures(folder: Path) -> None:
+    names = {file.name for file in folder.glob("*.png")}
+    assert names == {"importances.png", "history.png", "parallel.png"}
 
 
 def test_several_objectives_are_a_front(folder: Path, tmp_path: Path) -> None:
