@@ -13,9 +13,11 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, BertTokenizerFast
 
 from callbacks import Compression, Distillation, StructuredPruning, WeightSchedule
+from callbacks.layer_pairing import LayerPairing
 from lightning_app.errors import InputError
 from modules import TextClassifier
 from modules.student_structure import StudentStructure
+from modules.teacher import load_teacher
 from tests.callbacks.all_callbacks import CASES, Case
 from tests.callbacks.test_matrix import encoder_linears, zeros
 from tests.end_to_end.command import differences
@@ -328,3 +330,18 @@ def test_a_student_is_taught_by_what_it_was_cut_from(tiny_model: str, reviews: P
     assert callback._loaded.network.config.num_hidden_layers == 2
     assert student.network is not None
     assert student.network.config.num_hidden_layers == 1
+
+
+def test_a_student_that_was_cut_from_its_teacher_is_taught_by_the_layers_that_it_was(
+    tiny_model: str, reviews: Path, tmp_path: Path
+) -> None:
+    folder = save_bert(tmp_path, AutoTokenizer.from_pretrained(tiny_model), 0, num_hidden_layers=5)
+    data = reviews_data(reviews, tokenizer=tiny_model)
+    data.setup("fit")
+    model = TextClassifier(folder)
+    model.build(data.task)
+    pairing = LayerPairing(model, load_teacher("self", model))
+    model.keep_layers([0, 1, 3, 4])
+    model.keep_layers([0, 2])
+    assert pairing.pairs("kept") == [(1, 1), (2, 5)]
+    assert pairing.pairs("even") == [(1, 2), (2, 5)]

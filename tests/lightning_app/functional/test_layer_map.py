@@ -3,7 +3,12 @@ import itertools
 import pytest
 import torch
 
-from lightning_app.functional.layer_map import even_layers, last_layers, nearest_in_order
+from lightning_app.functional.layer_map import (
+    even_layers,
+    kept_layers,
+    last_layers,
+    nearest_in_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +30,21 @@ def test_last_layers() -> None:
     assert last_layers(3, 12) == [10, 11, 12]
     with pytest.raises(ValueError, match="`num_teacher_layers` to be at least 3, got 2"):
         last_layers(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "teacher", "expected"),
+    [
+        ([], 3, [1, 2, 3]),
+        ([[0, 2, 5]], 6, [1, 3, 6]),
+        ([[0, 1, 2]], 6, [1, 2, 6]),  # the last gives the answer
+        ([[0, 2, 3, 5], [1, 3]], 6, [3, 6]),
+        ([[0, 2, 3, 5], [1, 3]], 4, [2, 4]),  # the teacher had been cut before
+        ([[0, 5]], 4, None),  # another's
+    ],
+)
+def test_kept_layers(steps: list[list[int]], teacher: int, expected: list[int] | None) -> None:
+    assert kept_layers(steps, teacher) == expected
 
 
 def test_the_nearest_do_not_cross() -> None:

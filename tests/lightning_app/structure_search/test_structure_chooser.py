@@ -20,6 +20,7 @@ from lightning_app.structure_search import (
     choose_structure,
 )
 from lightning_app.structure_search.latency_probes import ProbeGrid
+from lightning_app.structure_search.recovery_trial import RecoveryTrial
 from modules import TextClassifier
 from modules.families import layer_parts
 from modules.network_inputs import network_inputs
@@ -180,11 +181,32 @@ def test_equal_seeds_choose_equally(base: str, data: TextDataModule) -> None:
 
 def test_more_candidates_are_never_worse(model: TextClassifier, data: TextDataModule) -> None:
     def loss(share: float, number: int) -> float:
-        return chosen(model, data, latency_ms=share * DENSE_MS, num_candidates=number).loss
+        options = {"num_candidates": number, "recovery_steps": 0}
+        return chosen(model, data, latency_ms=share * DENSE_MS, **options).loss
 
     first, best = ([loss(share, n) for share in (0.7, 0.5, 0.35)] for n in (1, 16))
     assert all(b <= f for f, b in zip(first, best, strict=True))
     assert sum(best) < sum(first)
+
+
+def test_of_the_finalists_the_one_is_taken_that_learns_best(
+    model: TextClassifier, data: TextDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], int]] = []
+
+    def loss(self: Any, layers: Any, num_steps: int, done: Any) -> float:
+        kept = tuple(layer.layer for layer in layers if layer.is_kept)
+        asked.append((kept, num_steps))
+        return float(kept != (0, 2))
+
+    monkeypatch.setattr(RecoveryTrial, "loss", loss)
+    choice = chosen(model, data, latency_ms=0.7 * DENSE_MS, recovery_steps=1)
+    assert choice.layers_kept == [0, 2]
+    assert {shape.intermediate_size for shape in choice.shapes} == {WIDTH}
+    last = [kept for kept, num_steps in asked if num_steps == 1]
+    assert len(last) == 3
+    assert last[0] == (0, 2)
+    assert len(asked) > len(last)
 
 
 def make_useless(model: TextClassifier, layer: int) -> None:
