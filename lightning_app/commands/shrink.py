@@ -23,6 +23,13 @@ OPERATION = "shrink"
 TASK = "task"
 NUM_LENGTHS = 1024
 """Training rows whose lengths stand for the task's."""
+_GRAPH_BYTES_OF_LAYER = {
+    "hf": 4_000, "torch": 40_000, "onnx": 12_000, "onnx-int8": 20_000, "openvino": 60_000,
+    "openvino-int8": 100_000,
+}  # fmt: skip
+"""What exports of MiniLM-L6 take beside weights and tokenizer, and a fifth more."""
+_CARD_BYTES = 30_000
+"""Card and manifest."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Shrink:
     Args:
         speedup: Times as fast as the reference in plain PyTorch, float32.
         latency_ms: Of one call, in place of `speedup`.
-        size_mb: Of the weights in the runtime's format, in 10^6 bytes, in place of the two.
+        size_mb: Of the exported folder, in 10^6 bytes, in place of the two.
         parameters: Most that are left, in place of the three.
         runtime: One of the formats of `glint export`.
         batch_size: Rows of the call.
@@ -156,7 +163,7 @@ class Shrink:
         lengths = self._lengths(data)
         table = self._table(base, data.max_seq_length, show_progress)
         reference_ms = self._reference_ms(base, lengths)
-        budget = self._budget(reference_ms)
+        budget = self._budget(model, reference_ms)
         before = model.architecture
         parameters = sum(p.numel() for p in _network(model).parameters())
         choice = choose_structure(
@@ -237,7 +244,7 @@ class Shrink:
             say=rank_zero_info,
         )
 
-    def _budget(self, reference_ms: float | None) -> Any:
+    def _budget(self, model: TextClassifier, reference_ms: float | None) -> Any:
         from lightning_app.structure_search import Budget
 
         (name, value), *_ = self.goal.items()
@@ -246,7 +253,15 @@ class Shrink:
             return Budget(latency_ms=reference_ms / value * (1 - self.margin))
         if name == "latency_ms":
             return Budget(latency_ms=value * (1 - self.margin))
-        return Budget(parameters=int(value)) if name == "parameters" else Budget(size_mb=value)
+        if name == "parameters":
+            return Budget(parameters=int(value))
+        beside = _beside_weights_mb(model, self.runtime)
+        if value <= beside:
+            raise InputError(
+                f"Expected `shrink.size_mb` to be above {beside:.2f}, which tokenizer, graph and"
+                f" card take beside the weights in {self.runtime}, got {value:g}."
+            )
+        return Budget(size_mb=value - beside)
 
     @property
     def _num_threads(self) -> int:
@@ -284,6 +299,16 @@ class Shrink:
             raise InputError(
                 f"Expected `shrink.output` to be a file named `*.ckpt`, got {self.output!r}."
             )
+
+
+def _beside_weights_mb(model: TextClassifier, runtime: str) -> float:
+    """What an exported folder holds beside the weights, in 10^6 bytes, rather more than less."""
+    from lightning_app.pretrained import tokenizer_files
+
+    assert model.architecture is not None
+    files = tokenizer_files(model.tokenizer).values()
+    graph = _GRAPH_BYTES_OF_LAYER[runtime] * len(_shapes(model.architecture, model))
+    return (sum(len(text.encode()) for text in files) + graph + _CARD_BYTES) / 1e6
 
 
 def _check_is_plain(model: TextClassifier) -> None:

@@ -18,11 +18,6 @@ def shrink_summary(result: ShrinkResult) -> str:
         if speedup is not None:
             times += f"; the reference in PyTorch {result.reference_ms:.2f}: {speedup:.2f} times"
         lines.append(times)
-    if "size_mb" in result.goal:
-        lines.append(
-            f"size_mb {result.goal['size_mb']:g} is of the weights; in an exported folder the"
-            " tokenizer, the graph and the card come on top"
-        )
     if not choice.meets_budget:
         lines.append("the target is NOT met: this is the nearest structure that there is")
     return "\n".join(lines)

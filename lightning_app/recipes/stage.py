@@ -64,7 +64,7 @@ class Target:
     Args:
         speedup: Times as fast as the dense model in plain PyTorch, float32.
         latency_ms: Of one call, in place of ``speedup``.
-        size_mb: Of the weights in the runtime's format, in 10^6 bytes, in place of the two.
+        size_mb: Of the exported folder, in 10^6 bytes, in place of the two.
         parameters: Most parameters that are left, in place of the three.
         max_drop: Of the score, in its own units: 0.01 is one point.
         runtime: The format that is to be fast; one of those of `glint export`.

@@ -1,0 +1,47 @@
+"""A target of megabytes is one of the folder that ships."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from lightning_app.commands.export import Export
+from lightning_app.commands.shrink import Shrink
+from lightning_app.errors import InputError
+from modules import TextClassifier
+from tests.lightning_app.artifact.tiny_checkpoint import FLOAT_FORMATS, built, needs, saved, task
+from tests.tiny_bert import save_bert
+from tests.tiny_fit import reviews_data
+
+pytestmark = pytest.mark.filterwarnings(
+    # torch.export copies an object of which torch 2.13 has deprecated the name.
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
+)
+
+
+@pytest.mark.parametrize("format", FLOAT_FORMATS)
+def test_a_folder_is_within_its_megabytes(
+    format: Any, tiny_model: str, reviews: Path, tmp_path: Path
+) -> None:
+    needs(format)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    base = save_bert(tmp_path / "base", tokenizer, 0, intermediate_size=4096)
+    whole = saved(built(base, task("no", "yes", columns=1)), tmp_path / "whole.ckpt")
+    before = Export(str(whole), str(tmp_path / "whole"), format).run().size
+    wanted = before // 2
+    model = TextClassifier.load_from_checkpoint(whole)
+    data = reviews_data(reviews, tokenizer=tiny_model)
+    options: dict[str, Any] = {"num_candidates": 2, "recovery_steps": 0, "runtime": format}
+    result = Shrink(size_mb=wanted / 1e6, **options).shrink(model, data)
+    assert result.choice.meets_budget
+    small = saved(model, tmp_path / "small.ckpt")
+    after = Export(str(small), str(tmp_path / "small"), format).run().size
+    assert 0.75 * wanted < after <= wanted
+
+
+def test_what_is_beside_the_weights_is_no_target(tiny_model: str, reviews: Path) -> None:
+    model = built(tiny_model, task("no", "yes", columns=1))
+    data = reviews_data(reviews, tokenizer=tiny_model)
+    with pytest.raises(InputError, match=r"`shrink.size_mb` to be above 0\.\d+, which tokenizer"):
+        Shrink(size_mb=0.01, runtime="openvino").shrink(model, data)
