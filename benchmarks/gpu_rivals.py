@@ -15,7 +15,6 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     DataCollatorWithPadding,
-    Trainer,
     TrainingArguments,
 )
 
@@ -111,12 +110,6 @@ def plain(setting: Setting, turn: Turn) -> None:
 def trainer(setting: Setting, turn: Turn) -> None:
     """HF Trainer with its best flags."""
 
-    class Stepping(Trainer):
-        def training_step(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
-            if not turn.step(int(inputs["attention_mask"].sum())):
-                sys.exit()
-            return super().training_step(model, inputs, *more, **named)
-
     arguments = TrainingArguments(
         tempfile.mkdtemp(),
         per_device_train_batch_size=setting.batch,
@@ -134,7 +127,8 @@ def trainer(setting: Setting, turn: Turn) -> None:
     )
     collate = DataCollatorWithPadding(load_tokenizer("embedded"), pad_to_multiple_of=8)
     model = network(setting)
-    Stepping(model, arguments, train_dataset=rows(setting), data_collator=collate).train()
+    make = training_rivals.trainer_in_turns(turn)
+    make(model, arguments, train_dataset=rows(setting), data_collator=collate).train()
 
 
 def glint(setting: Setting, turn: Turn) -> None:

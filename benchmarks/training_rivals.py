@@ -96,14 +96,20 @@ def accelerate(task: str, dataset: str, turn: Turn) -> None:
             optimizer.zero_grad()
 
 
-def trainer(task: str, dataset: str, turn: Turn, **flags: Any) -> None:
-    """HF Trainer; `flags` are TrainingArguments."""
+def trainer_in_turns(turn: Turn) -> type[Trainer]:
+    """HF Trainer that takes turns step by step."""
 
     class Stepping(Trainer):
         def training_step(self, model: Any, inputs: Any, *more: Any, **named: Any) -> Any:
             if not turn.step(int(inputs["attention_mask"].sum())):
                 sys.exit()
             return super().training_step(model, inputs, *more, **named)
+
+    return Stepping
+
+
+def trainer(task: str, dataset: str, turn: Turn, **flags: Any) -> None:
+    """HF Trainer; `flags` are TrainingArguments."""
 
     arguments = TrainingArguments(
         tempfile.mkdtemp(),
@@ -119,7 +125,8 @@ def trainer(task: str, dataset: str, turn: Turn, **flags: Any) -> None:
     )
     collate = DataCollatorWithPadding(load_tokenizer("embedded"))
     data = rows(task, dataset)
-    Stepping(network(), arguments, train_dataset=data, data_collator=collate).train()
+    make = trainer_in_turns(turn)
+    make(network(), arguments, train_dataset=data, data_collator=collate).train()
 
 
 def glint(

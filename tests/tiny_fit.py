@@ -9,6 +9,17 @@ from datamodules import TextFilesDataModule
 from modules import TextClassifier
 
 
+class SaveAt(Callback):
+    """Saves a checkpoint after an optimizer step."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path, self.step = path, step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
 def write_reviews(folder: Path) -> Path:
     """Write train.csv (24 rows) and validation.csv (10), columns text and label."""
     for name, num_rows in (("train", 24), ("validation", 10)):

@@ -72,6 +72,17 @@ def test_a_killed_run_of_one_process_goes_on_with_two(runs: Path) -> None:
     assert "random states of 1 processes, this run has 2" in result
 
 
+def test_spawned_processes_train_as_started_ones(tiny_model: str, runs: Path) -> None:
+    """What `ddp_spawn` pickles is the module, the data and the callbacks."""
+    spawned = ("--trainer.strategy=ddp_spawn", "--trainer.devices=2", "--data.train_batch_size=8")
+    glint(*_fit(tiny_model, runs), "--name=spawned", *spawned, own_imports=True)
+    a, b = (
+        torch.load(run_folder(runs, name) / "checkpoints/last.ckpt") for name in ("two", "spawned")
+    )
+    assert a["global_step"] == b["global_step"] == 33
+    assert differences(a["state_dict"], b["state_dict"]) == []
+
+
 def test_both_stop_for_sigterm_at_the_same_step_and_go_on_bit_for_bit(
     tiny_model: str, runs: Path
 ) -> None:

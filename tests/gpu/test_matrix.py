@@ -19,7 +19,7 @@ from callbacks.weight_masking import WeightMasking
 from lightning_app.checkpoint_io import AtomicCheckpointIO
 from modules import TextClassifier
 from tests.callbacks.all_callbacks import CASES, Case
-from tests.tiny_fit import quiet_trainer, reviews_data
+from tests.tiny_fit import SaveAt, quiet_trainer, reviews_data
 
 DEVICE = os.environ.get("GLINT_TEST_DEVICE", "cuda")
 SAVED_AT = 7
@@ -34,17 +34,6 @@ pytestmark = [
     # It looks at the gradients of all tensors, and hides torch's warning in vain from pytest.
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
 ]
-
-
-class SaveAt(Callback):
-    """Saves a checkpoint between two changes of masks."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step == SAVED_AT:
-            trainer.save_checkpoint(self.path)
 
 
 class Losses(Callback):
@@ -98,7 +87,7 @@ def test_trains_compiled_resumes_and_opens_on_a_cpu(
     case: Case, tiny_model: str, reviews: Path, tmp_path: Path
 ) -> None:
     path, whole, again = tmp_path / "saved.ckpt", Losses(), Losses()
-    trainer, callback = fit(case, tiny_model, reviews, whole, SaveAt(path))
+    trainer, callback = fit(case, tiny_model, reviews, whole, SaveAt(path, SAVED_AT))
     resumed, restored = fit(case, tiny_model, reviews, again, resume=path)
 
     assert len(whole.seen) == 18

@@ -25,7 +25,7 @@ from lightning_app.errors import InputError
 from lightning_app.sharded_strategy import ShardedStrategy
 from modules import TextClassifier
 from tests.strategies.cases import FITS
-from tests.tiny_fit import quiet_trainer, reviews_data
+from tests.tiny_fit import SaveAt, quiet_trainer, reviews_data
 
 STRATEGIES: dict[str, Callable[[], dict[str, Any]]] = {
     "one": dict,
@@ -45,17 +45,6 @@ Outcomes = dict[str, dict[str, Any]]
 """Of each fit: its weights, structure, masks and metrics, or how it was refused."""
 
 
-class SaveAt(Callback):
-    """Saves a checkpoint after an optimizer step."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step == SAVED_AT:
-            trainer.save_checkpoint(self.path)
-
-
 class DoubleWeights(Callback):
     """Trains in float64: AdamW makes of float32's noise in a gradient of zero a whole step.
 
@@ -72,7 +61,11 @@ def fit(strategy: str, name: str, model: str, reviews: Path, out: Path, resumed:
     """What came out; a checkpoint is left in ``out``, or one of the other strategy is gone on."""
     torch.manual_seed(1)
     start = out / f"{STARTS[strategy]}-{name}.ckpt" if resumed else None
-    saving = [] if resumed or strategy not in STARTS else [SaveAt(out / f"{strategy}-{name}.ckpt")]
+    saving = (
+        []
+        if resumed or strategy not in STARTS
+        else [SaveAt(out / f"{strategy}-{name}.ckpt", SAVED_AT)]
+    )
     options = STRATEGIES[strategy]()
     trainer = quiet_trainer(
         DoubleWeights(),
