@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from modules.text_classifier import TextClassifier
 
 _BATCH_SIZE = 32
+_SHORT = 32
+"""Tokens of the mean row up to which short trainings take batches of 32 rows, else of 16."""
 _IN_LAST_ROUND = 3
-"""Structures that are trained for all steps; before that, all are for a third of them."""
+"""Structures that are trained for all steps; before that, all are for a quarter of them."""
 _UNITS = {"latency_ms": "ms", "parameters": "parameters", "size_mb": "MB"}
 
 
@@ -159,7 +161,7 @@ class _Search:
 
         if len(finalists) == 1:
             return finalists[0]
-        rounds = trial.num_steps // 3, trial.num_steps
+        rounds = trial.num_steps // 4, trial.num_steps
         total = len(finalists) * rounds[0] + min(_IN_LAST_ROUND, len(finalists)) * rounds[1]
         left = list(finalists)
         with tqdm(total=total, desc="Training finalists", disable=not show_progress) as bar:
@@ -219,11 +221,16 @@ def _sizes(
 
 
 def _batches(
-    model: "TextClassifier", data: "TextDataModule", num_rows: int, seed: int, skip: int = 0
+    model: "TextClassifier",
+    data: "TextDataModule",
+    num_rows: int,
+    seed: int,
+    skip: int = 0,
+    batch_size: int = _BATCH_SIZE,
 ) -> list[dict[str, Tensor]]:
     return [
         {name: values.to(model.device) for name, values in network_inputs(batch).items()}
-        for batch in data.calibration_loader(num_rows, _BATCH_SIZE, seed, skip)
+        for batch in data.calibration_loader(num_rows, batch_size, seed, skip)
     ]
 
 
@@ -236,10 +243,11 @@ def _trial(
 ) -> RecoveryTrial | None:
     """Learns from rows other than those that are compared, where there are enough."""
     num_held_back = sum(len(batch["input_ids"]) for batch in held_back)
-    wanted = num_steps * _BATCH_SIZE
-    trained = _batches(model, data, wanted, seed, skip=num_held_back)
+    tokens = sum(int(batch["attention_mask"].sum()) for batch in held_back)
+    rows = _BATCH_SIZE if tokens <= _SHORT * num_held_back else _BATCH_SIZE // 2
+    trained = _batches(model, data, num_steps * rows, seed, num_held_back, rows)
     if len(trained) < num_steps:
-        trained = _batches(model, data, wanted, seed)
+        trained = _batches(model, data, num_steps * rows, seed, batch_size=rows)
     if not trained[:num_steps]:
         return None
     order = torch.randperm(len(trained), generator=torch.Generator().manual_seed(seed))
