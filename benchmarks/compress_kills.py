@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=30.0, help="seconds until a kill")
+    parser.add_argument("--longest", type=float, default=75.0, help="seconds until a kill")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     with TemporaryDirectory() as folder:
