@@ -6,7 +6,9 @@
 `glint compress` of a recipe of configs/recipes with MiniLM-L6 as the model, sst2 on a fixed part of
 10,000 rows, once for each seed, in `runs/compress`; what is finished is skipped. It prints a
 Markdown table of the means over seeds; losses are paired, against the dense model of the same
-seed in plain PyTorch. Latencies are those of the runs' own benchmarks: let nothing else compute.
+seed in plain PyTorch. Latencies are those of the runs' own benchmarks, those of
+all lengths the first seed's: let nothing else compute, or delete the folder of the last stage and
+run it again then.
 """
 
 import argparse
@@ -72,6 +74,23 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def latencies(run: dict[str, Any], name: str) -> str:
+    """Milliseconds at each length that was measured, and how many times faster than PyTorch."""
+    found = json.loads((ROOT / name / run["benchmark"]).read_text())["artifacts"]
+    by_name = {Path(artifact["folder"]).name: _cells(artifact) for artifact in found}
+    dense = next(_cells(artifact) for artifact in found if artifact["format"] == "eager")
+    head = [f"{length or 'task'} tokens, ms | times PyTorch" for length in dense]
+    lines = [f"| | {' | '.join(head)} |", "| --- |" + " --- | --- |" * len(dense)]
+    for artifact, cells in by_name.items():
+        columns = [f"{ms:.2f} | {dense[length] / ms:.2f}" for length, ms in cells.items()]
+        lines.append(f"| {artifact} | {' | '.join(columns)} |")
+    return "\n".join(lines)
+
+
+def _cells(artifact: dict[str, Any]) -> dict[int | None, float]:
+    return {c["cell"]["length"]: c["network"]["median_ms"]["value"] for c in artifact["cells"]}
+
+
 def cost(runs: Sequence[dict[str, Any]]) -> str:
     """Seconds by stage, against those of the first fit."""
     seconds = {stage["name"]: stage["seconds"] for stage in runs[0]["stages"]}
@@ -98,7 +117,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     arguments, more = parser.parse_known_args()
     runs = [run(arguments.recipe, arguments.dataset, seed, more) for seed in arguments.seeds]
-    print(f"\n{table(runs)}\n\n{cost(runs)}")
+    first = f"{arguments.recipe}-seed{arguments.seeds[0]}"
+    print(f"\n{table(runs)}\n\n{latencies(runs[0], first)}\n\n{cost(runs)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _GRAPH_BYTES_OF_LAYER = {
     "hf": 4_000, "torch": 40_000, "onnx": 12_000, "onnx-int8": 20_000, "openvino": 60_000,
     "openvino-int8": 100_000,
 }  # fmt: skip
-"""What exports of MiniLM-L6 take beside weights and tokenizer, and a fifth more."""
+"""Of a layer, rather more than BERT's exports take beside weights and tokenizer."""
 _CARD_BYTES = 30_000
 """Card and manifest."""
 

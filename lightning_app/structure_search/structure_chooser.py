@@ -161,14 +161,15 @@ class _Search:
 
         if len(finalists) == 1:
             return finalists[0]
-        rounds = trial.num_steps // 4, trial.num_steps
-        total = len(finalists) * rounds[0] + min(_IN_LAST_ROUND, len(finalists)) * rounds[1]
-        left = list(finalists)
+        rounds = [(len(finalists), trial.num_steps // 4)] if len(finalists) > _IN_LAST_ROUND else []
+        rounds.append((min(len(finalists), _IN_LAST_ROUND), trial.num_steps))
+        left, losses = list(finalists), [0.0]
+        total = sum(count * steps for count, steps in rounds)
         with tqdm(total=total, desc="Training finalists", disable=not show_progress) as bar:
-            for number, steps in enumerate(rounds):
+            for count, steps in rounds:
+                left = left[:count]
                 losses = [trial.loss(self.space.layers(c), steps, bar.update) for c in left]
-                order = sorted(range(len(left)), key=losses.__getitem__)
-                left = [left[place] for place in order[: _IN_LAST_ROUND if number == 0 else 1]]
+                left = [left[n] for n in sorted(range(count), key=losses.__getitem__)]
         self.say(
             f"{len(finalists)} structures were trained for a little while; the best comes to"
             f" {min(losses):.4f} of divergence from the model's answers."
@@ -242,14 +243,14 @@ def _trial(
     seed: int,
 ) -> RecoveryTrial | None:
     """Learns from rows other than those that are compared, where there are enough."""
+    if num_steps == 0:
+        return None
     num_held_back = sum(len(batch["input_ids"]) for batch in held_back)
     tokens = sum(int(batch["attention_mask"].sum()) for batch in held_back)
     rows = _BATCH_SIZE if tokens <= _SHORT * num_held_back else _BATCH_SIZE // 2
     trained = _batches(model, data, num_steps * rows, seed, num_held_back, rows)
     if len(trained) < num_steps:
         trained = _batches(model, data, num_steps * rows, seed, batch_size=rows)
-    if not trained[:num_steps]:
-        return None
     order = torch.randperm(len(trained), generator=torch.Generator().manual_seed(seed))
     return RecoveryTrial(model, [trained[n] for n in order[:num_steps].tolist()], held_back, seed)
 

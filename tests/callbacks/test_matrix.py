@@ -17,7 +17,7 @@ from lightning_app.errors import InputError
 from modules import TextClassifier
 from tests.callbacks.all_callbacks import BAD_ARGUMENTS, CASES, MASKING, QUANTIZING, Case
 from tests.end_to_end.command import differences
-from tests.tiny_fit import quiet_trainer, reviews_data
+from tests.tiny_fit import SaveAt, quiet_trainer, reviews_data
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 compressing_cases = pytest.mark.parametrize(
@@ -33,17 +33,6 @@ TRAINERS = {
     "bf16": {"precision": "bf16-mixed"},
     "bf16 and clipping": {"precision": "bf16-mixed", "gradient_clip_val": 0.1},
 }
-
-
-class SaveAt(Callback):
-    """Saves a checkpoint after an optimizer step."""
-
-    def __init__(self, step: int, path: Path) -> None:
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
 
 
 class WeightsAt(Callback):
@@ -95,7 +84,7 @@ def test_resumed_equals_uninterrupted(
 ) -> None:
     """Before pruning, between two changes, right before the last, and in recovery."""
     path = tmp_path / "saved.ckpt"
-    whole = run(case.make(), SaveAt(step, path))
+    whole = run(case.make(), SaveAt(path, step))
     resumed = run(case.make(), resume=path)
     assert _states_differ(whole, resumed) == []
 
@@ -105,7 +94,7 @@ def test_checkpoint_is_plain_and_opens_without_the_callback(
     case: Case, run: Callable[..., Trainer], tmp_path: Path
 ) -> None:
     path = tmp_path / "saved.ckpt"
-    trainer = run(case.make(), SaveAt(18, path))
+    trainer = run(case.make(), SaveAt(path, 18))
     torch.load(path, weights_only=True)
     model = TextClassifier.load_from_checkpoint(path)
     text = ["the film was very good"]

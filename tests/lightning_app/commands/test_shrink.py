@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
+from lightning_app.artifact.formats import FORMATS
 from lightning_app.commands.export import Export
-from lightning_app.commands.shrink import Shrink
+from lightning_app.commands.shrink import _GRAPH_BYTES_OF_LAYER, Shrink
 from lightning_app.errors import InputError
 from modules import TextClassifier
 from tests.lightning_app.artifact.tiny_checkpoint import FLOAT_FORMATS, built, needs, saved, task
@@ -38,6 +39,10 @@ def test_a_folder_is_within_its_megabytes(
     small = saved(model, tmp_path / "small.ckpt")
     after = Export(str(small), str(tmp_path / "small"), format).run().size
     assert 0.75 * wanted < after <= wanted
+
+
+def test_the_graph_of_every_format_is_known() -> None:
+    assert set(_GRAPH_BYTES_OF_LAYER) == set(FORMATS)
 
 
 def test_what_is_beside_the_weights_is_no_target(tiny_model: str, reviews: Path) -> None:
