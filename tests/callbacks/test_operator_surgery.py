@@ -15,9 +15,8 @@ from modules import TextClassifier
 from modules.families import layer_parts
 from modules.operators import AffineNorm, AnnealedActivation, NormConstants, Operators
 from tests.callbacks.all_callbacks import ANNEALED
-from tests.callbacks.test_matrix import SaveAt
 from tests.end_to_end.command import differences, glint, tiny_fit
-from tests.tiny_fit import fit, quiet_trainer, reviews_data
+from tests.tiny_fit import SaveAt, fit, quiet_trainer, reviews_data
 
 BOTH: dict[str, Any] = {"affine_norm": True, "num_samples": 16, **ANNEALED}
 INPUTS = {
@@ -109,7 +108,7 @@ def test_checkpoint_of_any_phase_computes_the_same_and_resumes(
     """Before, right before and after the start, within, right before the end, in recovery."""
     path, shares = tmp_path / "saved.ckpt", Shares()
     whole = surgery(
-        tiny_model, reviews, OperatorSurgery(**BOTH), shares, SaveAt(step, path), RandomState()
+        tiny_model, reviews, OperatorSurgery(**BOTH), shares, SaveAt(path, step), RandomState()
     )
     opened = TextClassifier.load_from_checkpoint(path)
     assert torch.equal(logits_of(opened), shares.logits[step])
@@ -201,7 +200,7 @@ def test_constants_see_what_terms_read_also_after_a_resume(
     tiny_model: str, reviews: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "saved.ckpt"
-    callbacks = OperatorSurgery(**BOTH), ReadsHiddenStates(), SaveAt(3, path), RandomState()
+    callbacks = OperatorSurgery(**BOTH), ReadsHiddenStates(), SaveAt(path, 3), RandomState()
     whole = model_of(surgery(tiny_model, reviews, *callbacks))
     resumed = quiet_trainer(
         OperatorSurgery(**BOTH), ReadsHiddenStates(), RandomState(), max_epochs=3
@@ -222,7 +221,7 @@ def test_averaged_weights_are_used_with_the_present_operators(
 ) -> None:
     """Averaging callbacks put their weights into the module that is trained, never run a copy."""
     saved, last = tmp_path / "saved.ckpt", tmp_path / "last.ckpt"
-    others = OperatorSurgery(**BOTH), SaveAt(8, saved)
+    others = OperatorSurgery(**BOTH), SaveAt(saved, 8)
     order = (averaging(), *others) if first else (*others, averaging())
     trainer = surgery(tiny_model, reviews, *order)
     trainer.save_checkpoint(last)
@@ -277,7 +276,7 @@ def test_a_start_from_within_an_annealing_never_goes_back(
     tiny_model: str, reviews: Path, tmp_path: Path
 ) -> None:
     path, shares = tmp_path / "within.ckpt", Shares()
-    surgery(tiny_model, reviews, OperatorSurgery(**BOTH), SaveAt(8, path))
+    surgery(tiny_model, reviews, OperatorSurgery(**BOTH), SaveAt(path, 8))
     kept = TextClassifier.load_from_checkpoint(path).architecture
     assert kept is not None
     assert kept.operators is not None
@@ -307,7 +306,7 @@ def test_refuses_a_checkpoint_of_another_run(
     tiny_model: str, reviews: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "saved.ckpt"
-    surgery(tiny_model, reviews, OperatorSurgery(**ANNEALED), SaveAt(8, path))
+    surgery(tiny_model, reviews, OperatorSurgery(**ANNEALED), SaveAt(path, 8))
     model = TextClassifier(tiny_model)
     with pytest.raises(InputError, match=r"same `relu` \(True\) and `affine_norm` \(True\)"):
         quiet_trainer(OperatorSurgery(**BOTH), max_epochs=3).fit(

@@ -16,10 +16,9 @@ from modules import TextClassifier
 from modules.architecture import LayerShape
 from modules.structure import layer_shapes
 from modules.student_structure import StudentStructure, mapped_layers
-from tests.callbacks.test_matrix import SaveAt
 from tests.end_to_end.command import REPOSITORY, differences, glint, run_folder, tiny_fit
 from tests.modules.test_text_classifier import task
-from tests.tiny_fit import fit, quiet_trainer, reviews_data
+from tests.tiny_fit import SaveAt, fit, quiet_trainer, reviews_data
 
 STUDENTS = sorted((REPOSITORY / "configs/students").glob("*.yaml"))
 NARROW = StudentStructure(num_layers=[1], hidden_size=16, num_heads=1, intermediate_size=12)
@@ -148,7 +147,7 @@ def test_resumed_is_undisturbed(tiny_model: str, reviews: Path, tmp_path: Path) 
         assert trainer.global_step == 12
         return trainer
 
-    whole = run(SaveAt(4, tmp_path / "saved.ckpt"))
+    whole = run(SaveAt(tmp_path / "saved.ckpt", 4))
     resumed = run(resume=tmp_path / "saved.ckpt")
     for part in ("model", "optimizers"):
         states = [getattr(trainer, part) for trainer in (whole, resumed)]
