@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning_app
@@ -14,12 +16,15 @@ LOG = "log.txt"
 _SHOWN_LINES = 15
 _OURS = "glint: "
 _PARENT_DEATH_SIGNAL = 1  # of Linux' prctl
+_STOPPED = 128 + signal.SIGTERM  # what a shell says of a process that SIGTERM has ended
 
 
 def run_command(
     arguments: Sequence[str], folder: Path, codes: Sequence[int] = (0,), quiet: bool = False
 ) -> None:
     """Run `glint` with these arguments; its output is shown on a terminal, else kept in a file.
+
+    SIGTERM is handed on to it: a fit saves and stops.
 
     Args:
         arguments: Behind `glint`.
@@ -29,6 +34,7 @@ def run_command(
 
     Raises:
         InputError: If it fails, with the end of what it said.
+        SystemExit: If it has stopped for SIGTERM, with status 143.
     """
     # -P: the working directory, where users keep their callbacks, shadows nothing of ours.
     command = [sys.executable, "-P", "-m", "lightning_app", *arguments]
@@ -37,13 +43,18 @@ def run_command(
         log.write(f"$ glint {' '.join(arguments)}\n")
         log.flush()
         output = None if shown else log
-        code = subprocess.call(
+        process = subprocess.Popen(
             command,
             stdout=output,
             stderr=output,
             env={**os.environ, **own_path()},
             preexec_fn=end_with_parent(os.getpid()),
         )
+        with _ended(process), _sigterm_to(process):
+            code = process.wait()
+    if code in (_STOPPED, -signal.SIGTERM):
+        sys.stderr.write("glint: stopped by SIGTERM; the same command goes on.\n")
+        raise SystemExit(_STOPPED)
     if code < 0:
         raise InputError(
             f"Expected `glint {arguments[0]}` to finish, but its process was ended by"
@@ -51,6 +62,30 @@ def run_command(
         )
     if code not in codes:
         raise InputError(failure(arguments[0], code, folder / LOG, shown))
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Whatever happens meanwhile, it does not outlive this."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+@contextmanager
+def _sigterm_to(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Python lets the main thread alone handle signals; in others SIGTERM ends both processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def own_path() -> dict[str, str]:

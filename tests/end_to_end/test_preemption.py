@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tests.end_to_end.command import glint, logged_scalars, run_folder, tiny_fit
+from tests.end_to_end.command import REPOSITORY, glint, logged_scalars, run_folder, tiny_fit
 from tests.end_to_end.scheduler import scheduler
 
 STOPPED = 143
@@ -36,3 +36,31 @@ def test_the_process_that_waits_for_others_tells_them(tiny_model: str, tmp_path:
     assert 3 <= saved <= 4  # it may be told a step later
     assert said.count(f"stopped by SIGTERM after step {saved}; saved ") == 1
     assert "Traceback" not in said
+
+
+RECIPE = """
+name: tiny
+base: [{repository}/configs/demo.yaml]
+stages:
+  - name: teacher
+    kind: fit
+    options:
+      checkpoint: {{every_n_steps: 1000}}
+      trainer:
+        callbacks+:
+          - class_path: tests.end_to_end.scheduler.Scheduler
+            init_args: {{at: 3, to: parent}}
+"""
+
+
+def test_a_recipe_tells_its_fit_and_goes_on(tiny_model: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(repository=REPOSITORY))
+    options = (f"--model.model_name_or_path={tiny_model}", "--data.max_train_rows=160")
+    recipe = (f"--config={tmp_path}/recipe.yaml", f"--root={tmp_path}", "--no_estimate")
+    said = glint("compress", *recipe, *options, expect=STOPPED).stderr
+    assert "stopped by SIGTERM; the same command goes on" in said
+    assert "Traceback" not in said
+    last = next(tmp_path.rglob("last.ckpt"))
+    assert 4 <= torch.load(last)["global_step"] <= 5  # it may be told a step later
+    glint("compress", *recipe, *options)
+    assert torch.load(last)["global_step"] > 5
