@@ -1,12 +1,14 @@
 """Kill `glint compress` at random moments, and compare what it ends with.
 
     python -m benchmarks.compress_kills --kills 20
+    python -m benchmarks.compress_kills --kills 3 --stage int8 --mean 2
 
 The demo's recipe on a part of the embedded task, once undisturbed and then, from the beginning, as
 often as it takes for so many SIGKILLs, each at a random moment after a start: the time between them
 is exponential, so that long stages end now and then. At the end of each of these runs weights of
-every stage and the exported model must be the undisturbed run's, bit for bit. It says where the
-kills fell, and exits with 1 if anything differs.
+every stage and the exported model must be the undisturbed run's, bit for bit. With `--stage` the
+time counts from the beginning of this stage in place of the command's. It says where the kills
+fell, and exits with 1 if anything differs.
 """
 
 import argparse
@@ -39,13 +41,21 @@ def command(root: Path) -> list[str]:
     return [sys.executable, "-m", "lightning_app", "compress", recipe, f"--root={root}", *OPTIONS]
 
 
-def run_or_kill(root: Path, seconds: float | None) -> str | None:
+def run_or_kill(root: Path, seconds: float | None, stage: str | None = None) -> str | None:
     """Start it, kill it, and say in which stage that was; None if it was done before.
+
+    Args:
+        root: Of the recipe.
+        seconds: Until it is killed; None to let it end.
+        stage: From whose beginning they count; None from the command's.
 
     Raises:
         subprocess.CalledProcessError: If it fails by itself.
     """
+    started_at = time.time()
     process = subprocess.Popen(command(root), stdout=subprocess.DEVNULL)
+    while stage is not None and process.poll() is None and not _is_at(root, stage, started_at):
+        time.sleep(0.05)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -57,6 +67,12 @@ def run_or_kill(root: Path, seconds: float | None) -> str | None:
         subprocess.CompletedProcess(process.args, process.returncode).check_returncode()
         return None
     return started[-1][3:-11] if len(started) > len(finished) else f"between, after {len(finished)}"
+
+
+def _is_at(root: Path, stage: str, since: float) -> bool:
+    """Whether the stage has begun, again, since then: its folder is emptied and filled."""
+    places = list((root / "demo").glob(f"0*-{stage}-*"))
+    return any(place.stat().st_mtime > since for place in places)
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -85,6 +101,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mean", type=float, default=30.0, help="seconds until a kill")
+    parser.add_argument("--stage", help="kill in this one alone, of configs/recipes/demo.yaml")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     where: Counter[str] = Counter()
@@ -100,8 +117,9 @@ def main() -> int:
             stage: str | None = ""
             while stage is not None:
                 is_enough = where.total() >= arguments.kills
-                seconds = None if is_enough else 1.0 + draw.expovariate(1 / arguments.mean)
-                stage = run_or_kill(killed, seconds)
+                least = 1.0 if arguments.stage is None else 0.0
+                seconds = None if is_enough else least + draw.expovariate(1 / arguments.mean)
+                stage = run_or_kill(killed, seconds, arguments.stage)
                 where.update([] if stage is None else [stage])
             found = contents(killed)
             differ += [

@@ -88,7 +88,8 @@ def test_a_search_can_be_made_and_each_of_its_values_is_accepted(
     monkeypatch.chdir(path.parents[2])
     assert f"glint search --config configs/search/{path.name}" in path.read_text()
     run = Search(**yaml.safe_load(path.read_text())).prepare()
-    numbers = {"mrpc_grid": 27, "mrpc": 12, "front": 24}
+    numbers = {"mrpc_grid": 27, "mrpc": 12, "front": 24, "mrpc_recipe": 12}
     assert len(run.tickets()) == numbers[path.stem]
     assert run.specification.shares_prefix == (path.stem == "mrpc")
-    assert list(run.rungs) == {"mrpc_grid": [4], "mrpc": [2, 3, 4], "front": [1, 2, 3]}[path.stem]
+    rungs = {"mrpc_grid": [4], "mrpc": [2, 3, 4], "front": [1, 2, 3], "mrpc_recipe": [1]}
+    assert list(run.rungs) == rungs[path.stem]

@@ -108,12 +108,20 @@ class FitSeeds:
                     f"Expected `--baseline` to be another set of fits, got {str(self.baseline)!r},"
                     " which is of this configuration."
                 )
+            baseline.check_rows(lambda seed: self._data(config, seed), seeds)
         with folder.locked():
             say(f"{self.seeds} seeds in {folder.path}")
             runs = [self._fit(folder, seed, seeds, say) for seed in seeds]
             result = FitSeedsResult.of_runs(folder.path, runs, self._command, baseline)
             result.write()
         return result
+
+    def _data(self, config: dict[str, Any], seed: int) -> dict[str, Any]:
+        """Of a seed's configuration."""
+        data: dict[str, Any] = dict(config["data"])
+        if not self._names_data_seed:
+            data["init_args"] = {**(data.get("init_args") or {}), "data_seed": seed}
+        return data
 
     def _fit(
         self, folder: "SeedsFolder", seed: int, seeds: Sequence[int], say: Callable[[str], None]

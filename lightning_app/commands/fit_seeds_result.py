@@ -1,11 +1,12 @@
 """What several seeds of a fit gave: `seeds.json`."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_app.commands.validated_rows import deciding_options, differences
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
 from lightning_app.functional.seed_statistics import (
@@ -14,10 +15,12 @@ from lightning_app.functional.seed_statistics import (
     mean_estimate,
     paired_test,
 )
+from lightning_app.recipes.composition import read_yaml
 
 FILE = "seeds.json"
 VERSION = 1
 _METRICS = "metrics.json"
+_CONFIG = "config.yaml"
 _OF_VALIDATION = "val/"
 _SCORE = "val/score"
 
@@ -96,11 +99,13 @@ class OtherSeeds:
         folder: Of it.
         task: Its name.
         metrics: By seed and name.
+        runs: By seed the folder of its run.
     """
 
     folder: Path
     task: str
     metrics: Mapping[int, Mapping[str, float]]
+    runs: Mapping[int, Path] = field(default_factory=dict)
 
     def check_shares(self, seeds: Sequence[int]) -> None:
         """Refuse a set that has no seed in common.
@@ -117,6 +122,27 @@ class OtherSeeds:
                 f"Expected seeds in common with the `--baseline` ({_listed(self.metrics)}), got"
                 f" {_listed(seeds)}; set `--seed_everything {first}`."
             )
+
+    def check_rows(self, data_of: Callable[[int], Mapping[str, Any]], seeds: Sequence[int]) -> None:
+        """Refuse a set that was validated on other rows: no difference would be paired.
+
+        Args:
+            data_of: Section `data` of a seed's configuration.
+            seeds: That are compared.
+
+        Raises:
+            InputError: It names the first option that decides otherwise.
+        """
+        for seed in seeds:
+            file = self.runs.get(seed, Path()) / _CONFIG
+            if seed not in self.metrics or not file.is_file():
+                continue
+            other = deciding_options(read_yaml(str(file))["data"])
+            for difference in differences(deciding_options(data_of(seed)), other):
+                raise InputError(
+                    f"Expected a `--baseline` that was validated on the same rows, but of seed"
+                    f" {seed} its {difference}."
+                )
 
     def compare(self, runs: Sequence["SeedRun"]) -> Comparison:
         """Test each metric on the seeds that both have.
@@ -212,7 +238,8 @@ def read_seeds(folder: Path) -> OtherSeeds:
     try:
         plain: dict[str, Any] = json.loads((folder / FILE).read_text("utf-8"))
         metrics = {int(run["seed"]): run["metrics"] for run in plain["runs"]}
-        return OtherSeeds(folder, str(plain["task"]), metrics)
+        runs = {int(run["seed"]): folder / run["folder"] for run in plain["runs"]}
+        return OtherSeeds(folder, str(plain["task"]), metrics, runs)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"Expected `--baseline` to be a folder of `glint fit --seeds` that has ended"

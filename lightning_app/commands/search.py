@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lightning_app.search.search_run import SearchRun
 
 DEFAULT_ROOT = "runs/search"
-_OF_RECIPES = ("stages", "target", "targets")
 _MAX_TRIED = 64
 """Values of the space that are tried out before the search begins."""
 
@@ -36,8 +35,11 @@ class Search:
     Args:
         name: Of the study, and of its folder in `root`.
         base: YAML files of the task, as `glint fit --config` takes them.
+        recipe: In its place a YAML file of `glint compress`: each trial is a whole recipe, and the
+            objectives are measured on its artifact.
         space: By key of the configuration (`model.learning_rate`, `callbacks.NAME.ARGUMENT`, ...)
-            `{choices: [...]}` or `{low: ..., high: ..., log: true}`; see docs/search.md.
+            `{choices: [...]}` or `{low: ..., high: ..., log: true}`; of a recipe also
+            `stages.NAME.KEY` and `target.speedup`; see docs/search.md.
         options: Further configuration of each fit, in the words of its YAML.
         sampler: `grid`, `random`, `tpe`, `gp` or `nsga2` (for several objectives).
         pruner: Stops trials that are behind: `median`, `hyperband`, `asha` or `none`.
@@ -73,8 +75,9 @@ class Search:
     def __init__(
         self,
         name: str,
-        base: list[str],
         space: dict[str, Any],
+        base: list[str] | None = None,
+        recipe: str | None = None,
         options: dict[str, Any] | None = None,
         sampler: SamplerName = "tpe",
         pruner: PrunerName = "none",
@@ -98,17 +101,12 @@ class Search:
         winner: bool = True,
         fit_options: Sequence[str] = (),
     ) -> None:
-        from lightning_app.recipes.composition import composed, read_yaml
-        from lightning_app.search.keys import of_options
-
         if not name or not all(c.isalnum() or c in "-_." for c in name):
             raise InputError(f"Expected `name` of letters, digits, - and _, got {name!r}.")
         if workers < 1:
             raise InputError(f"Expected `--workers` to be at least 1, got {workers}.")
         space = {key: plain(written) for key, written in space.items()}
-        layers = [*map(read_yaml, base), plain(options or {}), of_options(fit_options)]
-        config = {k: v for k, v in composed(layers).items() if k != "name"}
-        _check_has_no_stages(config, space)
+        config = _config(base, recipe, plain(options or {}), fit_options)
         self.notes: list[str] = []
         self.storage = storage or f"sqlite:///{Path(root) / name / 'study.db'}"
         self.workers = workers
@@ -184,16 +182,15 @@ class Search:
 
     def _checked(self) -> dict[str, Any]:
         """The configuration with its defaults; each key and value of the space has been tried."""
-        from lightning_app.search.fit_parser import fit_parser
-        from lightning_app.search.keys import check_known, flat, set_key
+        from lightning_app.search.keys import check_known
+        from lightning_app.search.subject import checked, flat, with_value
 
         what = self.specification
         domains = what.domains  # what is written wrongly is said first
         if what.sampler == "grid":
             for domain in domains.values():
                 domain.grid()
-        parser = fit_parser()
-        full = parser.checked(what.config)
+        full = checked(what.config)
         known = flat(full)
         tried = 0
         for key, domain in domains.items():
@@ -201,14 +198,22 @@ class Search:
             for value in domain.samples():
                 tried += 1
                 if tried <= _MAX_TRIED:
-                    parser.checked(set_key(what.config, key, value))
+                    checked(with_value(what.config, key, value))
         return full
 
     def _shares_prefix(
         self, config: dict[str, Any], space: dict[str, Any], wanted: bool | None
     ) -> bool:
         from lightning_app.search.prefix import why_not_shared
+        from lightning_app.search.recipe_space import is_recipe
 
+        if is_recipe(config):
+            if wanted:
+                raise InputError(
+                    "Expected `share_prefix` with `base`, got true with `recipe`, whose fits are"
+                    " not of one kind."
+                )
+            return False
         if EPOCHS not in space:
             if wanted:
                 raise InputError(
@@ -234,7 +239,7 @@ def _rungs(what: Specification, full: dict[str, Any]) -> list[int]:
 
 def _start(what: Specification, full: dict[str, Any]) -> dict[str, Any]:
     """The configuration's own values, where all of them lie in the space."""
-    from lightning_app.search.keys import flat
+    from lightning_app.search.subject import flat
 
     known = flat(full)
     own = {key: known.get(key) for key in what.domains}
@@ -242,13 +247,21 @@ def _start(what: Specification, full: dict[str, Any]) -> dict[str, Any]:
     return own if what.begin_with_config and fits else {}
 
 
-def _check_has_no_stages(config: dict[str, Any], space: dict[str, Any]) -> None:
-    """A trial is one fit, scored on folds; a recipe is scored on the validation set."""
-    of_recipes = [key for key in space if key.split(".")[0] in _OF_RECIPES]
-    of_recipes += [key for key in config if key in _OF_RECIPES]
-    if of_recipes:
+def _config(
+    base: list[str] | None, recipe: str | None, options: dict[str, Any], fit_options: Sequence[str]
+) -> dict[str, Any]:
+    """Of a fit, or of a recipe."""
+    from lightning_app.recipes.composition import composed, read_yaml
+    from lightning_app.search.keys import of_options
+    from lightning_app.search.recipe_space import recipe_config
+
+    if (base is None) == (recipe is None):
         raise InputError(
-            f"Expected keys of a fit's configuration, got {of_recipes[0]!r} of a recipe: a search"
-            " tries single fits. Search the fit of a stage, and put the `best.yaml` that comes out"
-            " into the recipe's `base`."
+            "Expected either `base`, the YAML files of a fit, or `recipe`, one of `glint"
+            f" compress`, got {'neither' if base is None else 'both'}."
         )
+    over = [options, of_options(fit_options)]
+    if recipe is not None:
+        return recipe_config(recipe, over)
+    layers = [*map(read_yaml, base or []), *over]
+    return {key: value for key, value in composed(layers).items() if key != "name"}

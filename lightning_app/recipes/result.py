@@ -82,6 +82,7 @@ class RecipeResult:
             "target": None if self.target is None else asdict(self.target),
             "stages": [_stage(stage, self.root) for stage in self.done],
             "results": [_plain(outcome) for outcome in self.outcomes],
+            "chosen": None if self.chosen is None else self.chosen.name,
             "dense": dict(self.dense),
             "benchmark": None if benchmark is None else str(benchmark.relative_to(self.root)),
             "failures": list(self.failures),

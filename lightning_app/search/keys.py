@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lightning_app.errors import InputError
-from lightning_app.recipes.composition import composed, is_callback
+from lightning_app.recipes.composition import callback_names, composed, is_callback
 
 CALLBACKS = "callbacks"
 _DATA = ("class_path", "init_args")
@@ -30,14 +30,6 @@ def set_key(config: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     if head == "data" and rest and rest[0] not in _DATA:
         rest = ["init_args", *rest]
     return composed([config, _nested([head, *rest], value)])
-
-
-def with_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with several keys changed."""
-    changed = dict(config)
-    for key, value in values.items():
-        changed = set_key(changed, key, value)
-    return changed
 
 
 def get_key(config: Mapping[str, Any], key: str) -> Any:
@@ -108,7 +100,7 @@ def _with_callback(
     callbacks = [dict(entry) for entry in trainer.get(CALLBACKS) or []]
     chosen = [entry for entry in callbacks if len(rest) > 1 and is_callback(entry, rest[0])]
     if not chosen:
-        names = [str(c.get("class_path", "")).rpartition(".")[2] for c in callbacks]
+        names = callback_names(config)
         raise InputError(
             f"Expected `space.{key}` to be `callbacks.NAME.ARGUMENT` with a callback of the"
             f" configuration ({', '.join(names) or 'there is none'})."

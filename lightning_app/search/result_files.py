@@ -9,6 +9,7 @@ from typing import Any
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.report.painter import paint
 from lightning_app.report.searching import pictures
+from lightning_app.search.recipe_trial import recipe_text
 from lightning_app.search.results import Candidate, Findings
 
 BEST = "best.yaml"
@@ -36,7 +37,7 @@ def write_result(
     if found.specification.has_several_objectives:
         (folder / "front").mkdir(exist_ok=True)
         for candidate in found.front:
-            target = folder / "front" / f"trial-{candidate.trial}-{candidate.epochs}-epochs.yaml"
+            target = folder / "front" / f"{_file_name(found, candidate)}.yaml"
             files[target] = config_text(found, candidate, target)
     plain = _plain(found, importances, winner)
     for picture in pictures(plain):
@@ -48,7 +49,7 @@ def write_result(
 
 
 def config_text(found: Findings, candidate: Candidate, target: Path) -> bytes:
-    """A configuration that `glint fit --config` takes.
+    """A configuration that `glint fit --config` takes, or `glint compress --config`.
 
     Args:
         found: By the search.
@@ -58,16 +59,24 @@ def config_text(found: Findings, candidate: Candidate, target: Path) -> bytes:
     import yaml  # type: ignore[import-untyped]
 
     what = found.specification
+    command = "compress" if what.is_of_recipes else "fit"
     named = zip(what.objectives, candidate.objectives, strict=True)
     reached = ", ".join(f"{name} {value:.4g}" for name, value in named)
     text = (
         f"# Trial {candidate.trial} of the search {what.name!r}: {reached}, cross-validated on"
         f" {what.folds_used} of {what.folds} folds of the training set.\n"
-        f"#   glint fit --config {target}\n"
+        f"#   glint {command} --config {target}\n"
     )
     config = found.config(candidate)
+    if what.is_of_recipes:
+        return text.encode() + recipe_text(config, f"{what.name}-{_file_name(found, candidate)}")
     written: str = yaml.safe_dump(config, sort_keys=False)
     return (text + written).encode()
+
+
+def _file_name(found: Findings, candidate: Candidate) -> str:
+    of_fit = "" if found.specification.is_of_recipes else f"-{candidate.epochs}-epochs"
+    return f"trial-{candidate.trial}{of_fit}"
 
 
 def _plain(

@@ -34,7 +34,7 @@ def result_text(
             f" val/score {winner['score']:.4f}"
         )
     lines.append(f"written: {', '.join(map(str, files))}")
-    lines += _next(files, winner)
+    lines += _next(found, files, winner)
     return "\n".join(lines) + "\n"
 
 
@@ -80,9 +80,16 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _next(files: Sequence[Path], winner: Mapping[str, Any] | None) -> list[str]:
+def _next(found: Findings, files: Sequence[Path], winner: Mapping[str, Any] | None) -> list[str]:
     if winner is None:
-        return [f"next: glint fit --config {files[0]}"]
+        command = "compress" if found.specification.is_of_recipes else "fit"
+        return [f"next: glint {command} --config {files[0]}"]
+    if found.specification.is_of_recipes:
+        return [
+            f'next: glint predict --artifact {winner["artifact"]} --text "..."',
+            f"      glint report {winner['recipe']}",
+            f"      tensorboard --logdir {files[0].parent}",
+        ]
     return [
         f"next: glint predict --config {winner['config']} --ckpt_path {winner['checkpoint']}",
         f"      glint export --ckpt_path {winner['checkpoint']} --format openvino --output DIR",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lightning_app.functional.dominance import front
-from lightning_app.search.keys import with_values
 from lightning_app.search.specification import EPOCHS, Specification
 from lightning_app.search.study import finished, first_number
+from lightning_app.search.subject import with_values
 from lightning_app.search.worker import RUNGS
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Findings:
         return [s * value for s, value in zip(signs, candidate.objectives, strict=True)]
 
     def config(self, candidate: Candidate) -> dict[str, Any]:
-        """What `glint fit` takes."""
+        """What `glint fit` takes, or `glint compress`."""
         return with_values(self.specification.config, candidate.values)
 
 

@@ -92,6 +92,8 @@ def longest_rungs(specification: Specification, full_config: dict[str, Any]) -> 
     """
     from lightning_app.search.specification import EPOCHS
 
+    if specification.is_of_recipes:
+        return [1]
     if specification.shares_prefix:
         return specification.epoch_counts
     if EPOCHS in specification.domains:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from lightning_app.artifact.formats import FORMATS
 from lightning_app.errors import InputError
 from lightning_app.search.domain import Domain
+from lightning_app.search.recipe_space import is_recipe
 
 SamplerName = Literal["grid", "random", "tpe", "gp", "nsga2"]
 PrunerName = Literal["none", "median", "hyperband", "asha"]
@@ -26,7 +27,7 @@ class Specification:
     Args:
         name: Of the study.
         folder: Where its trials lie.
-        config: Of a fit, before anything of the space is set.
+        config: Of a fit, or of a recipe, before anything of the space is set.
         space: By key of the configuration what it may be set to, as written.
         sampler: Who proposes.
         pruner: Who stops.
@@ -72,6 +73,11 @@ class Specification:
         _check_one_of("pruner", self.pruner, PRUNERS)
         _check_one_of("runtime", self.runtime, tuple(FORMATS))
         self._check_objectives()
+        if self.is_of_recipes and self.pruner != "none":
+            raise InputError(
+                f"Expected `pruner: none` with `recipe`, got {self.pruner!r}: what a recipe comes"
+                " to is known at its end alone."
+            )
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise InputError(
@@ -109,6 +115,11 @@ class Specification:
         if not self.shares_prefix:
             return []
         return sorted(int(e) for e in Domain.of(EPOCHS, self.space[EPOCHS]).grid())
+
+    @property
+    def is_of_recipes(self) -> bool:
+        """Whether a trial is a recipe, and not a fit."""
+        return is_recipe(self.config)
 
     @property
     def has_rungs(self) -> bool:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Rung:
         trained: Epochs that were computed for it, of all folds together.
         seconds: That they took.
         checkpoint: Of the model of the first fold; None where it is gone.
+        measured: Objectives but the score, of a recipe's artifact; empty of a fit.
     """
 
     epochs: int
@@ -38,6 +39,7 @@ class Rung:
     trained: int
     seconds: float
     checkpoint: Path | None
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def score(self) -> float:

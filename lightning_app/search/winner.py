@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
+from lightning_app.search.recipe_trial import RESULT, chosen, recipe_text
 from lightning_app.search.results import Candidate, Findings
 from lightning_app.search.trial_run import RunFit
 
@@ -28,7 +29,7 @@ def fit_winner(
 
     Returns:
         ``trial``, ``score`` (and all ``metrics``) on the validation set, ``seconds``, and the paths
-        of ``config`` and ``checkpoint``.
+        of ``config`` and ``checkpoint``; of a recipe, of ``config``, ``recipe`` and ``artifact``.
 
     Raises:
         InputError: If the fit fails.
@@ -41,7 +42,9 @@ def fit_winner(
         if not (folder / _DONE).is_file():
             say(f"training trial {candidate.trial} on the whole training set")
             seconds = run_fit(_arguments(found, candidate, folder), folder)
-            write_whole(folder / _DONE, _outcome(candidate, folder, seconds))
+            of_recipe = found.specification.is_of_recipes
+            outcome = _outcome_of_recipe if of_recipe else _outcome
+            write_whole(folder / _DONE, outcome(candidate, folder, seconds))
         done: dict[str, Any] = json.loads((folder / _DONE).read_text("utf-8"))
     return done
 
@@ -50,6 +53,9 @@ def _arguments(found: Findings, candidate: Candidate, folder: Path) -> Sequence[
     import yaml  # type: ignore[import-untyped]
 
     config = folder / "config.yaml"
+    if found.specification.is_of_recipes:
+        write_whole(config, recipe_text(found.config(candidate), NAME))
+        return ["compress", f"--config={config}", f"--root={folder}", "--no_estimate"]
     text = yaml.safe_dump(found.config(candidate), sort_keys=False)
     write_whole(config, text.encode())
     return [
@@ -61,6 +67,21 @@ def _arguments(found: Findings, candidate: Candidate, folder: Path) -> Sequence[
         "--trainer.enable_model_summary=false",
         "--ckpt_path=last",
     ]
+
+
+def _outcome_of_recipe(candidate: Candidate, folder: Path, seconds: float) -> bytes:
+    found = json.loads((folder / NAME / RESULT).read_text("utf-8"))
+    artifact = chosen(found)
+    plain = {
+        "trial": candidate.trial,
+        "score": artifact["score"],
+        "metrics": {name: value for name, value in artifact.items() if name != "artifact"},
+        "seconds": round(seconds, 1),
+        "config": str(folder / "config.yaml"),
+        "recipe": str(folder / NAME),
+        "artifact": str(folder / NAME / artifact["artifact"]),
+    }
+    return (json.dumps(plain, indent=1) + "\n").encode()
 
 
 def _outcome(candidate: Candidate, folder: Path, seconds: float) -> bytes:

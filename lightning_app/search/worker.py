@@ -3,14 +3,17 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_app.errors import InputError
 from lightning_app.functional.dominance import is_dominated_with_margin
-from lightning_app.search.keys import with_values
+from lightning_app.search.recipe_space import depends_on
+from lightning_app.search.recipe_trial import RecipeTrial
 from lightning_app.search.samplers import pruner_of, sampler_of
 from lightning_app.search.specification import EPOCHS, Specification
 from lightning_app.search.study import (
@@ -25,6 +28,7 @@ from lightning_app.search.study import (
     running,
     take_ticket,
 )
+from lightning_app.search.subject import with_values
 from lightning_app.search.trial_run import RunFit, Rung, TrialRun
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class SearchWorker:
         run_fit: Runs a fit.
         costs: Objectives but the score, of a checkpoint.
         num_tickets: Trials that are wanted.
+        place: Folder of this worker alone, for recipes.
     """
 
     study: "Study"
@@ -57,6 +62,7 @@ class SearchWorker:
     run_fit: RunFit
     costs: Costs
     num_tickets: int
+    place: Path = Path()
     _failures: int = field(default=0, init=False)
 
     def run(self) -> None:
@@ -101,15 +107,7 @@ class SearchWorker:
 
     def _train(self, trial: "Trial", number: int, values: Mapping[str, Any]) -> bool:
         """From rung to rung; returns whether it came to its end."""
-        what = self.specification
-        run = TrialRun(
-            with_values(what.config, values),
-            Path(what.folder) / f"trial-{number}",
-            what.folds,
-            what.folds_used,
-            what.shares_prefix,
-            self.run_fit,
-        )
+        run = self._trial(number, values)
         rungs = self._rungs_of(values)
         known = {entry["epochs"]: entry for entry in trial.user_attrs.get(RUNGS, [])}  # of a try
         done: list[dict[str, Any]] = []
@@ -124,15 +122,25 @@ class SearchWorker:
         run.forget_all()
         return True
 
+    def _trial(self, number: int, values: Mapping[str, Any]) -> TrialRun | RecipeTrial:
+        what = self.specification
+        config = with_values(what.config, values)
+        folder = Path(what.folder) / f"trial-{number}"
+        folds = what.folds, what.folds_used
+        if what.is_of_recipes:
+            changing = depends_on(what.config, list(what.space))
+            return RecipeTrial(config, values, folder, self.place, *folds, changing, self.run_fit)
+        return TrialRun(config, folder, *folds, what.shares_prefix, self.run_fit)
+
     def _rungs_of(self, values: Mapping[str, Any]) -> list[int]:
-        if EPOCHS not in values:
+        if EPOCHS not in values or self.specification.is_of_recipes:
             return self.rungs
         own = int(values[EPOCHS])
         return [epochs for epochs in self.rungs if epochs < own and len(self.rungs) > 1] + [own]
 
     def _entry(self, rung: Rung) -> dict[str, Any]:
-        measured: Mapping[str, float] = {}
-        if self.specification.has_several_objectives:
+        measured = rung.measured
+        if self.specification.has_several_objectives and not measured:
             assert rung.checkpoint is not None, "kept until its costs are known"
             measured = self.costs(rung.checkpoint)
         named = {"score": rung.score, **measured}
@@ -184,6 +192,27 @@ class SearchWorker:
             raise error
 
 
+@contextmanager
+def own_place(folder: Path) -> Iterator[Path]:
+    """A folder that no other worker is in, the first that is free, so that it is found again.
+
+    Args:
+        folder: Of the search.
+    """
+    from filelock import FileLock, Timeout
+
+    for number in count():
+        place = folder / f"recipes-{number}"
+        lock = FileLock(f"{place}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        with lock:
+            yield place
+        return
+
+
 def main() -> int:
     """Read what to do from standard input; returns the exit code."""
     from lightning_app.search.fit_processes import FitProcesses
@@ -199,9 +228,10 @@ def main() -> int:
 
             return costs(checkpoint, what)
 
-        SearchWorker(
-            study, what, told["rungs"], FitProcesses().run, measured, told["num_tickets"]
-        ).run()
+        with own_place(Path(what.folder)) as place:
+            SearchWorker(
+                study, what, told["rungs"], FitProcesses().run, measured, told["num_tickets"], place
+            ).run()
     except InputError as error:
         sys.stderr.write(f"glint: {error}\n")
         return 2

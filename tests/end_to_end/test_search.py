@@ -16,6 +16,7 @@ import yaml
 
 from lightning_app.search.trial_run import TrialRun
 from tests.end_to_end.command import REPOSITORY, differences, glint, run_folder
+from tests.lightning_app.artifact.tiny_checkpoint import needs
 
 GRID: dict[str, Any] = {
     "name": "tiny",
@@ -33,6 +34,10 @@ OPTIONS = {
     "trainer.max_epochs": 1,
     "trainer.accelerator": "cpu",
     "trainer.precision": "32-true",
+}
+OF_DEMO: dict[str, Any] = {
+    "base": None,
+    "recipe": str(REPOSITORY / "configs/recipes/demo.yaml"),
 }
 SHARED = {"shape": "trapezoidal", "warmup_epochs": 0.5}
 
@@ -217,8 +222,14 @@ def test_a_rung_is_the_fit_of_that_length_bit_for_bit(
         ({"space": {"model.learning_rate": {"choices": ["fast"]}}}, "learning_rate"),
         ({"space": {"data.train_batch_size": {"choices": [0]}}}, "to be at least 1, got 0"),
         ({"space": {}}, "at least one key"),
-        ({"space": {"stages.distill.options": {"choices": [1]}}}, "got 'stages.distill.options'"),
-        ({"space": {"target.speedup": {"choices": [2]}}}, "a search tries single fits"),
+        ({"space": {"target.speedup": {"choices": [2]}}}, "got 'target.speedup'"),
+        ({"base": None}, "either `base`, the YAML files of a fit, or `recipe`"),
+        ({"recipe": "recipe.yaml"}, "got both"),
+        (OF_DEMO | {"space": {"stages.distil.seed": {"choices": [1]}}}, "near it are stages.dis"),
+        (OF_DEMO | {"space": {"stages.shrink.rows": {"choices": [1]}}}, "are stages.shrink"),
+        (OF_DEMO | {"space": {"target.speed": {"choices": [1]}}}, "near it are target.speedup"),
+        (OF_DEMO | {"space": {"target.speedup": {"choices": [0]}}}, "to be above 0, got 0"),
+        (OF_DEMO | {"space": {"target.speedup": {"choices": [2]}}, "pruner": "asha"}, "`recipe`"),
         ({"sampler": "annealing"}, "sampler"),
         (
             {"sampler": "grid", "space": {"model.learning_rate": {"low": 0.1, "high": 0.2}}},
@@ -244,3 +255,69 @@ def test_mistakes_are_one_sentence(
     said = capfd.readouterr().err.strip().splitlines()
     assert sentence in said[-1]
     assert sum(line.startswith("glint: ") for line in said) == 1
+
+
+RECIPE = """
+base: [{repository}/configs/demo.yaml]
+target: {{parameters: 15000, max_drop: 1.0, runtime: onnx-int8, length: 32}}
+stages:
+  - {{name: teacher, kind: fit}}
+  - {{name: shrink, kind: shrink, options: {{num_rows: 16, num_candidates: 3, recovery_steps: 4}}}}
+  - name: distill
+    kind: fit
+    teacher: teacher
+    config: [{repository}/configs/callbacks/distillation.yaml]
+  - {{name: int8, kind: quantize, options: {{num_rows: 32}}}}
+  - {{name: small, kind: export, options: {{measure: false}}}}
+  - {{name: measure, kind: benchmark, options: {{rounds: 5, seconds: 0.1}}}}
+"""
+
+
+@pytest.mark.slow
+def test_trials_of_a_recipe_share_its_teacher_and_end_with_an_artifact(
+    tiny_model: str, tmp_path: Path
+) -> None:
+    needs("onnx-int8")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(repository=REPOSITORY))
+    search = {
+        "name": "tiny",
+        "recipe": str(tmp_path / "recipe.yaml"),
+        "sampler": "grid",
+        "objectives": ["score", "latency_ms", "parameters"],
+        "folds": 2,
+        "folds_used": 1,
+        "space": {
+            "stages.distill.model.learning_rate": {"choices": [1e-2, 1e-4]},
+            "target.parameters": {"choices": [15_000]},
+        },
+    }
+    done = glint(*arguments(tiny_model, tmp_path, search), cwd=tmp_path)
+    folder = tmp_path / "runs/tiny"
+    found = result(tmp_path)
+    assert (found["finished"], found["trained_epochs"]) == (2, 1 + 2)  # the teacher once
+    for candidate in found["candidates"]:
+        score, latency, parameters = candidate["objectives"]
+        assert candidate["scores"] == [score]
+        assert latency > 0
+        assert parameters <= 15_000
+    home = folder / "recipes-0/fold-0/recipe"
+    assert len(list(home.glob("*-teacher-*/fit/version_0/checkpoints/best.ckpt"))) == 1
+    assert len(list(home.glob("*-distill-*/fit/version_0/events.out.tfevents*"))) == 2
+    assert not list(home.glob("*-distill-*/fit/version_0/checkpoints/*"))
+    rows = next(home.glob("*-teacher-*/fit/version_0/config.yaml"))
+    assert yaml.safe_load(rows.read_text())["data"]["init_args"]["num_folds"] == 2
+    options, metrics = hparams_tab(folder / "trial-0")
+    assert options["stages.distill.model.learning_rate"] in (1e-2, 1e-4)
+    assert metrics["hp/score"] == pytest.approx(found["candidates"][0]["objectives"][0])
+    # The winner is the recipe on the whole training set, which best.yaml is of.
+    artifact = Path(found["winner"]["artifact"])
+    assert f"next: glint predict --artifact {artifact}" in done.stdout
+    assert (artifact / "model.onnx").is_file()
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    won = json.loads((Path(found["winner"]["recipe"]) / "compress.json").read_text())
+    assert won["chosen"] == "small"
+    assert found["winner"]["score"] == won["results"][0]["score"]
+    assert best["stages"][0]["options"]["data"]["init_args"].get("num_folds") is None
+    page = tmp_path / "report"
+    glint("report", str(folder), f"--output={page}", cwd=tmp_path)
+    assert "stages.distill.model.learning_rate" in (page / "report.html").read_text()

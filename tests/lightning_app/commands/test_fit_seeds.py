@@ -1,10 +1,12 @@
 """`glint fit --seeds`: what is refused, where it goes, and what comes out of several runs."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lightning_app.commands.fit_seeds import FitSeeds
 from lightning_app.commands.fit_seeds_folder import SeedsFolder
@@ -87,6 +89,34 @@ def test_a_baseline_must_be_comparable(tmp_path: Path) -> None:
         read_seeds(tmp_path / "runs")
     with pytest.raises(InputError, match="which does not exist"):
         read_seeds(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "difference"),
+    [
+        ({"task_name": "mrpc"}, {"task_name": "mrpc", "train_batch_size": 8}, None),
+        ({"task_name": "mrpc"}, {"task_name": "mrpc", "data_seed": 7}, None),
+        ({"task_name": "mrpc"}, {"task_name": "rte"}, "`data.task_name` is 'rte' in place of"),
+        ({"dataset": "a"}, {"dataset": "a", "num_folds": 3, "fold": 0}, "`data.num_folds` is 3"),
+        ({"num_folds": 3, "fold": 0}, {"num_folds": 3, "fold": 1}, "`data.fold` is 1 in place of"),
+        ({"train_file": "a.csv"}, {"train_file": "a.csv", "data_seed": 7}, "`data.data_seed` is 7"),
+        (
+            {"train_file": "a.csv", "validation_file": "b.csv"},
+            {"train_file": "c.csv", "validation_file": "b.csv", "data_seed": 7},
+            None,
+        ),
+    ],
+)
+def test_a_baseline_was_validated_on_the_same_rows(
+    tmp_path: Path, own: dict[str, Any], other: dict[str, Any], difference: str | None
+) -> None:
+    write_seeds(tmp_path, {1: 0.8})
+    text = yaml.safe_dump({"data": {"init_args": other}})
+    (tmp_path / "seed1/version_0/config.yaml").write_text(text)
+    baseline = read_seeds(tmp_path)
+    refused = nullcontext() if difference is None else pytest.raises(InputError, match=difference)
+    with refused:
+        baseline.check_rows(lambda seed: {"init_args": own}, [1, 2])
 
 
 def test_a_fit_that_was_never_validated_is_refused(tmp_path: Path) -> None:

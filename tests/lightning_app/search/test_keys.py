@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from lightning_app.errors import InputError
-from lightning_app.search.keys import check_known, flat, of_options, set_key, with_values
+from lightning_app.search.keys import check_known, flat, of_options, set_key
+from lightning_app.search.subject import with_values
 
 CONFIG: dict[str, Any] = {
     "model": {"learning_rate": 1e-4, "structure": None},
