@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ MARGIN = 256 * 2**20
 """Bytes that stay free on the disk: the run writes its checkpoints beside."""
 
 MANIFEST = "manifest.json"
+_MAY_BE_IN_USE = 3600.0
+"""Seconds since it was opened in which a cache stays; where it is mapped, it outlives its file."""
+
 UNFINISHED = ".unfinished"
 """Ending of a folder that is being written, or whose writer was killed."""
 
@@ -77,6 +82,8 @@ class TeacherCache:
         wanted = _plain(specs, lengths)
         for folder in sorted((root / key).glob("*")):
             if folder.suffix != UNFINISHED and _holds(folder, wanted):
+                with suppress(OSError):
+                    _lock_path(root, key).touch()  # what is used last is removed last
                 return cls(folder, specs, lengths)
         return None
 
@@ -94,7 +101,8 @@ class TeacherCache:
 
         Of processes that want the same at once, one writes and the others wait for it. A killed
         writer leaves a folder that nobody reads and the next writer removes; a cache with a file
-        of another size than it had is written anew.
+        of another size than it had is written anew. Where the disk is full, caches that nobody has
+        opened for an hour are removed, the longest unused first.
 
         Args:
             root: Folder of all caches; see `default_cache_root`.
@@ -233,6 +241,7 @@ def _write_whole(
     # It is there only if it is broken, and its space will be free.
     if folder.exists():
         shutil.rmtree(folder)
+    _make_room(parent, size, say)
     _refuse_full_disk(parent.parent, size)
     say(f"Writing the teacher's cache: {_mib(size)} for {len(lengths):,} rows to {str(folder)!r}.")
     unfinished = folder.with_name(folder.name + UNFINISHED)
@@ -248,6 +257,30 @@ def _write_whole(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def _make_room(parent: Path, size: int, say: Callable[[str], None]) -> None:
+    """Remove other caches, the longest unused first, until the disk can hold this one."""
+    root = parent.parent
+    before = time.time() - _MAY_BE_IN_USE
+    for _, place in sorted((_last_use(m.parent), m.parent) for m in root.glob(f"*/*/{MANIFEST}")):
+        if shutil.disk_usage(root).free >= size + MARGIN:
+            return
+        key = place.parent.name
+        with suppress(OSError, Timeout):  # one that is being written, or is gone
+            if _last_use(place) < before:
+                ours = place.parent == parent
+                with nullcontext() if ours else FileLock(_lock_path(root, key), timeout=0):
+                    shutil.rmtree(place)
+                say(f"Removed the teacher's cache {str(place)!r}, long unused: the disk is full.")
+
+
+def _last_use(place: Path) -> float:
+    """When a cache of its key was opened or written; the folder itself never changes."""
+    lock = _lock_path(place.parent.parent, place.parent.name)
+    with suppress(OSError):  # another process has removed it just now
+        return (lock if lock.exists() else place / MANIFEST).stat().st_mtime
+    return math.inf
 
 
 def _refuse_full_disk(root: Path, size: int) -> None:

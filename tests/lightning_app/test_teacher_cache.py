@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 from lightning_app.cache_key import cache_key
 from lightning_app.errors import InputError
 from lightning_app.row_arrays import ArraySpec, ArrayWriter
-from lightning_app.teacher_cache import TeacherCache, default_cache_root
+from lightning_app.teacher_cache import MANIFEST, MARGIN, TeacherCache, default_cache_root
 
 LOGITS = ArraySpec("logits", 2)
 HIDDEN = ArraySpec("hidden_3", 3, torch.float16, per_token=True)
@@ -371,6 +372,28 @@ class TestDisk:
         assert [path.name for path in tmp_path.iterdir()] == ["key.lock"]
         usage = Usage(free=256 * 2**20 + 84)
         assert_whole(create(tmp_path))
+
+    def test_a_full_disk_loses_what_was_unused_for_longest(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for hours, key in ((0.5, "in_use"), (2, "old"), (4, "oldest"), (3, "older")):
+            create(tmp_path, key=key)
+            opened = time.time() - hours * 3600
+            os.utime(tmp_path / f"{key}.lock", (opened, opened))
+        # The disk has room for these four, and two more caches come.
+        monkeypatch.setattr(
+            shutil,
+            "disk_usage",
+            lambda _: Usage(free=MARGIN + 84 * (4 - len(list(tmp_path.glob(f"*/*/{MANIFEST}"))))),
+        )
+        assert_whole(find(tmp_path, "oldest"))  # and is now the one that was used last
+        for new, left in (("a", {"in_use", "old", "oldest"}), ("b", {"in_use", "oldest", "a"})):
+            assert_whole(create(tmp_path, key=new))
+            there = {path.parent.parent.name for path in tmp_path.glob(f"*/*/{MANIFEST}")}
+            assert there == {*left, new}
+        with pytest.raises(InputError, match="of free disk"):
+            create(tmp_path, never, key="c")
+        assert find(tmp_path, "in_use") is not None
 
     def test_a_cache_that_is_there_needs_no_space(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
