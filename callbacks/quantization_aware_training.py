@@ -69,7 +69,7 @@ class QuantizationAwareTraining(Compression):
         weight_bits: int = 8,
         group_size: int | None = None,
         observer: ObserverKind = "min_max",
-        percentile: float = 99.99,
+        percentile: float = 99.999,
         averaging_constant: float = 0.01,
         include: list[str] | None = None,
         exclude: list[str] | None = None,

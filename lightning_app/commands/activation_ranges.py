@@ -33,7 +33,7 @@ def activation_ranges(
     names: Sequence[str],
     batches: Batches,
     kind: RangeKind = "min_max",
-    percentile: float = 99.99,
+    percentile: float = 99.999,
     precision: Precision = nullcontext,
 ) -> Ranges:
     """Ranges of the inputs of linear layers over all tokens that are not padding.

@@ -74,7 +74,7 @@ class Quantize:
         weight_bits: int = 8,
         group_size: int | None = None,
         observer: RangeKind | None = None,
-        percentile: float = 99.99,
+        percentile: float = 99.999,
         num_rows: int = 512,
         batch_size: int = 32,
         include: list[str] | None = None,
