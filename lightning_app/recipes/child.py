@@ -50,9 +50,10 @@ def run_command(
             env={**os.environ, **own_path()},
             preexec_fn=end_with_parent(os.getpid()),
         )
-        with _ended(process), _sigterm_to(process):
+        with _ended(process), _sigterm_to(process) as told:
             code = process.wait()
-    if code in (_STOPPED, -signal.SIGTERM):
+    # It may have come to its end just when it was told: the next command must not begin.
+    if code in (_STOPPED, -signal.SIGTERM) or (told and code in codes):
         sys.stderr.write("glint: stopped by SIGTERM; the same command goes on.\n")
         raise SystemExit(_STOPPED)
     if code < 0:
@@ -76,14 +77,20 @@ def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_to(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+def _sigterm_to(process: "subprocess.Popen[bytes]") -> Iterator[list[int]]:
     """Python lets the main thread alone handle signals; in others SIGTERM ends both processes."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield []
         return
-    before = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    told: list[int] = []
+
+    def hand_on(number: int, _: object) -> None:
+        told.append(number)
+        process.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, hand_on)
     try:
-        yield
+        yield told
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -32,11 +32,6 @@ def set_key(config: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     return composed([config, _nested([head, *rest], value)])
 
 
-def get_key(config: Mapping[str, Any], key: str) -> Any:
-    """What :func:`set_key` would change; None where it is not set."""
-    return flat(config).get(key)
-
-
 def of_options(options: Sequence[str]) -> dict[str, Any]:
     """The configuration that options of `glint fit` stand for, each with its value behind `=`."""
     import yaml  # type: ignore[import-untyped]

@@ -9,7 +9,7 @@ from typing import Any
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
 from lightning_app.search.recipe_space import STAGES
-from lightning_app.search.trial_run import SCORES, RunFit, Rung
+from lightning_app.search.trial_run import SCORES, RunFit, Rung, read_or_empty
 
 NAME = "recipe"
 RECIPE = f"{NAME}.yaml"
@@ -55,8 +55,7 @@ class RecipeTrial:
         self.changing = changing
         self._run_glint = run
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / SCORES
-        self._done: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        self._done: dict[str, Any] = read_or_empty(folder / SCORES)
 
     def rung(self, epochs: int, is_last: bool) -> Rung:
         """Run it on every fold; there is but one rung.
@@ -162,8 +161,7 @@ def chosen(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _epochs(folder: Path) -> int:
-    metrics = json.loads((folder / "fit/version_0/metrics.json").read_text("utf-8"))
-    return int(metrics.get("epochs", 0))
+    return int(read_or_empty(folder / "fit/version_0/metrics.json").get("epochs", 0))
 
 
 def _empty(folder: Path) -> None:

@@ -79,7 +79,7 @@ class TrialRun:
         self.shares_prefix = shares_prefix
         self._run_fit = run_fit
         folder.mkdir(parents=True, exist_ok=True)
-        self._done: dict[str, Any] = _read(folder / SCORES)
+        self._done: dict[str, Any] = read_or_empty(folder / SCORES)
 
     def rung(self, epochs: int, is_last: bool) -> Rung:
         """Train until then, unless it has been done, and score.
@@ -189,7 +189,7 @@ class TrialRun:
         return self.folder / f"fold-{fold}" / name / "version_0"
 
     def _score(self, fold: int, name: str) -> float:
-        metrics = _read(self._run(fold, name) / "metrics.json")
+        metrics = read_or_empty(self._run(fold, name) / "metrics.json")
         score = (metrics.get("last") or {}).get("val/score")
         if score is None:
             raise InputError(
@@ -200,14 +200,15 @@ class TrialRun:
         return float(score)
 
     def _epochs_of(self, fold: int, name: str) -> int:
-        return int(_read(self._run(fold, name) / "metrics.json").get("epochs", 0))
+        return int(read_or_empty(self._run(fold, name) / "metrics.json").get("epochs", 0))
 
     def _remove_checkpoints(self, name: str) -> None:
         for place in self.folder.glob(f"fold-*/{name}/version_*/checkpoints"):
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_or_empty(file: Path) -> dict[str, Any]:
+    """A JSON file of a mapping; nothing where it is missing or broken."""
     try:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):

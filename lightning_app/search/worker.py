@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -205,10 +205,10 @@ def own_place(folder: Path) -> Iterator[Path]:
         place = folder / f"recipes-{number}"
         lock = FileLock(f"{place}.lock")
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except Timeout:
             continue
-        with lock:
+        with held:
             yield place
         return
 
@@ -228,7 +228,7 @@ def main() -> int:
 
             return costs(checkpoint, what)
 
-        with own_place(Path(what.folder)) as place:
+        with own_place(Path(what.folder)) if what.is_of_recipes else nullcontext(Path()) as place:
             SearchWorker(
                 study, what, told["rungs"], FitProcesses().run, measured, told["num_tickets"], place
             ).run()

@@ -16,6 +16,7 @@ import yaml
 
 from lightning_app.search.trial_run import TrialRun
 from tests.end_to_end.command import REPOSITORY, differences, glint, run_folder
+from tests.end_to_end.test_compress import RECIPE
 from tests.lightning_app.artifact.tiny_checkpoint import needs
 
 GRID: dict[str, Any] = {
@@ -257,28 +258,12 @@ def test_mistakes_are_one_sentence(
     assert sum(line.startswith("glint: ") for line in said) == 1
 
 
-RECIPE = """
-base: [{repository}/configs/demo.yaml]
-target: {{parameters: 15000, max_drop: 1.0, runtime: onnx-int8, length: 32}}
-stages:
-  - {{name: teacher, kind: fit}}
-  - {{name: shrink, kind: shrink, options: {{num_rows: 16, num_candidates: 3, recovery_steps: 4}}}}
-  - name: distill
-    kind: fit
-    teacher: teacher
-    config: [{repository}/configs/callbacks/distillation.yaml]
-  - {{name: int8, kind: quantize, options: {{num_rows: 32}}}}
-  - {{name: small, kind: export, options: {{measure: false}}}}
-  - {{name: measure, kind: benchmark, options: {{rounds: 5, seconds: 0.1}}}}
-"""
-
-
 @pytest.mark.slow
 def test_trials_of_a_recipe_share_its_teacher_and_end_with_an_artifact(
     tiny_model: str, tmp_path: Path
 ) -> None:
     needs("onnx-int8")
-    (tmp_path / "recipe.yaml").write_text(RECIPE.format(repository=REPOSITORY))
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(repository=REPOSITORY, parameters=15_000))
     search = {
         "name": "tiny",
         "recipe": str(tmp_path / "recipe.yaml"),
