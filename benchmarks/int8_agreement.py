@@ -24,6 +24,7 @@ from datamodules import GLUEDataModule
 from lightning_app.artifact import onnx_network, openvino_network
 from lightning_app.artifact.formats import FORMATS, TOKENIZER
 from lightning_app.artifact.manifest import Manifest, read_manifest
+from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.artifact.text_encoder import Batch, TextEncoder
 from lightning_app.artifact.text_model import Network, TextModel
 from lightning_app.artifact.weights_network import WeightsNetwork
@@ -89,7 +90,7 @@ def _exported(name: FormatName, arguments: argparse.Namespace, folder: Path) -> 
     manifest = Export(arguments.ckpt_path, str(output), name, max_seq_length=128).run()
     print(f"{name}: {manifest.size / 1e6:.1f} MB", flush=True)
     opener = onnx_network if FORMATS[name].group == "onnx" else openvino_network
-    return opener.open_network(output, manifest, arguments.threads)
+    return opener.open_network(output, manifest, RuntimeOptions(arguments.threads))
 
 
 def _compare(

@@ -8,9 +8,9 @@ from typing import Protocol, cast
 from lightning_app.artifact.formats import TOKENIZER, format_named
 from lightning_app.artifact.integrity import check_files
 from lightning_app.artifact.manifest import Manifest, read_manifest
+from lightning_app.artifact.runtime import MAX_COPIES, RuntimeOptions
 from lightning_app.artifact.text_encoder import TextEncoder
 from lightning_app.artifact.text_model import Network, TextModel
-from lightning_app.errors import InputError
 from lightning_app.optional_packages import require
 
 # Each is imported when a folder of its format is opened.
@@ -25,13 +25,16 @@ _OPENERS = {
 
 
 class _Opener(Protocol):
-    def open_network(self, folder: Path, manifest: Manifest, threads: int | None) -> Network: ...
+    def open_network(
+        self, folder: Path, manifest: Manifest, options: RuntimeOptions
+    ) -> Network: ...
 
 
-def open_artifact(folder: str | PathLike[str], threads: int | None = None) -> TextModel:
+def open_artifact(
+    folder: str | PathLike[str], threads: int | None = None, max_copies: int = MAX_COPIES
+) -> TextModel:
     """See `lightning_app.load`."""
-    if threads is not None and threads < 1:
-        raise InputError(f"Expected `threads` to be at least 1, got {threads}.")
+    options = RuntimeOptions(threads, max_copies)
     path = Path(folder)
     manifest = read_manifest(path)
     kind = format_named(manifest.format)
@@ -41,4 +44,4 @@ def open_artifact(folder: str | PathLike[str], threads: int | None = None) -> Te
         path / TOKENIZER, manifest.max_seq_length, manifest.inputs, manifest.padding
     )
     opener = cast(_Opener, import_module(_OPENERS[manifest.format]))
-    return TextModel(path, manifest, encoder, opener.open_network(path, manifest, threads))
+    return TextModel(path, manifest, encoder, opener.open_network(path, manifest, options))

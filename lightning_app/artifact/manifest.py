@@ -57,6 +57,11 @@ class Padding:
     type_token: int
     side: Literal["left", "right"]
 
+    def value(self, name: str) -> int:
+        """What an input of this name is filled up with."""
+        values = {"input_ids": self.token, "attention_mask": 0, "token_type_ids": self.type_token}
+        return values[name]
+
 
 @dataclass(frozen=True)
 class Manifest:

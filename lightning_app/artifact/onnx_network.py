@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from lightning_app.artifact.formats import format_named
 from lightning_app.artifact.manifest import Manifest
+from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.errors import InputError
 from lightning_app.processor import Processor
@@ -32,22 +33,22 @@ class ONNXNetwork:
         return logits  # type: ignore[no-any-return]
 
 
-def open_network(folder: Path, manifest: Manifest, threads: int | None) -> ONNXNetwork:
+def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> ONNXNetwork:
     """Open a session; the file names no library of operators, and none is registered."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = threads or 0  # 0: as many as there are cores
-    options.inter_op_num_threads = 1
+    session_options = onnxruntime.SessionOptions()
+    session_options.log_severity_level = _ERRORS_ONLY
+    session_options.intra_op_num_threads = options.threads or 0  # 0: as many as there are cores
+    session_options.inter_op_num_threads = 1
     if format_named(manifest.format).is_int8 and not Processor.here().has_fast_int8:
         # Else its sums of 8-bit products saturate at 16 bits. It is slower, but never wrong.
-        options.add_session_config_entry(_EXACT_SUMS, "1")
+        session_options.add_session_config_entry(_EXACT_SUMS, "1")
     file = folder / "model.onnx"
     try:
         session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
+            str(file), session_options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the library raises many kinds
         raise InputError(

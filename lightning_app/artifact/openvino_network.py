@@ -1,12 +1,15 @@
 """Run a folder of format `openvino`, on the CPU."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lightning_app.artifact.length_copies import LengthCopies
 from lightning_app.artifact.manifest import Manifest
+from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.errors import InputError
 
@@ -16,15 +19,17 @@ class OpenVINONetwork:
 
     Args:
         compiled: With the manifest's inputs, and logits as its one output.
+        copies: Of it, for single rows.
     """
 
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, copies: LengthCopies) -> None:
         self._request = compiled.create_infer_request()
+        self._copies = copies
 
     def __call__(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits ``[batch, num_labels]``."""
-        found = self._request.infer(batch)
-        logits: npt.NDArray[np.float32] = np.array(next(iter(found.values())))
+        request, inputs = self._copies.find(batch) or (self._request, batch)
+        logits: npt.NDArray[np.float32] = np.array(next(iter(request.infer(inputs).values())))
         return logits
 
 
@@ -32,28 +37,41 @@ _GROUP_SIZE = 32
 """OpenVINO's own default."""
 
 
-def open_network(folder: Path, manifest: Manifest, threads: int | None) -> OpenVINONetwork:
+def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OpenVINONetwork:
     """Read and compile; the files name no library of operators, and none is added."""
     import openvino
 
-    options: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         # By itself OpenVINO computes in bfloat16 where the processor can, with other logits.
         "INFERENCE_PRECISION_HINT": "f32",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": _rounded_together(manifest),
     }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
     file = folder / "model.xml"
     try:
         core = openvino.Core()
-        compiled = core.compile_model(core.read_model(str(file)), "CPU", options)
+        model = core.read_model(str(file))
+        compiled = core.compile_model(model, "CPU", properties)
     except RuntimeError as error:
         raise InputError(
             f"Expected an OpenVINO model in {str(file)!r}, but:"
             f" {' '.join(str(error).split())[:200]}."
         ) from error
-    return OpenVINONetwork(compiled)
+    copies = LengthCopies(
+        _copier(core, model, properties), manifest.padding, manifest.max_seq_length, options
+    )
+    return OpenVINONetwork(compiled, copies)
+
+
+def _copier(core: Any, model: Any, properties: dict[str, Any]) -> Callable[[int], Any]:
+    def compiled_for(length: int) -> Any:
+        copy = model.clone()
+        copy.reshape({port.any_name: [1, length] for port in copy.inputs})
+        return core.compile_model(copy, "CPU", properties).create_infer_request()
+
+    return compiled_for
 
 
 def _rounded_together(manifest: Manifest) -> int:

@@ -9,6 +9,7 @@ from torch import nn
 
 from lightning_app.artifact.manifest import Manifest
 from lightning_app.artifact.program_check import read_program
+from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.artifact.torch_threads import torch_threads
 
@@ -38,8 +39,8 @@ class ProgramNetwork:
         return logits
 
 
-def open_network(folder: Path, manifest: Manifest, threads: int | None) -> ProgramNetwork:
+def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> ProgramNetwork:
     """Read the program, if it is one that can do nothing but compute."""
     file = folder / "model.pt2"
     program = read_program(file.read_bytes(), str(file))
-    return ProgramNetwork(program.module(), threads)
+    return ProgramNetwork(program.module(), options.threads)

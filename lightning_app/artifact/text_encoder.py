@@ -73,11 +73,14 @@ class TextEncoder:
         """Rows of one length, that of the longest."""
         length = max(len(row.ids) for row in rows)
         columns = {
-            "input_ids": ([row.ids for row in rows], self._padding.token),
-            "attention_mask": ([row.attention_mask for row in rows], 0),
-            "token_type_ids": ([row.type_ids for row in rows], self._padding.type_token),
+            "input_ids": [row.ids for row in rows],
+            "attention_mask": [row.attention_mask for row in rows],
+            "token_type_ids": [row.type_ids for row in rows],
         }
-        return {name: self._padded(*columns[name], length) for name in self._inputs}
+        return {
+            name: self._padded(columns[name], self._padding.value(name), length)
+            for name in self._inputs
+        }
 
     def _padded(
         self, rows: Sequence[Sequence[int]], value: int, length: int

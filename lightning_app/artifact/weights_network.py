@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lightning_app.artifact.manifest import Manifest
+from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.artifact.text_encoder import Batch
 from lightning_app.artifact.torch_threads import torch_threads
 from lightning_app.errors import InputError
@@ -48,7 +49,7 @@ class WeightsNetwork:
         return logits
 
 
-def open_network(folder: Path, manifest: Manifest, threads: int | None) -> WeightsNetwork:
+def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> WeightsNetwork:
     """Build the network and load its weights.
 
     Raises:
@@ -69,7 +70,7 @@ def open_network(folder: Path, manifest: Manifest, threads: int | None) -> Weigh
         ) from error
     network.eval()  # type: ignore[no-untyped-call]
     accelerate(network)
-    return WeightsNetwork(network, threads)
+    return WeightsNetwork(network, options.threads)
 
 
 def _structure(record: Any) -> dict[str, Any]:

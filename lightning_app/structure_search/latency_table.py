@@ -10,7 +10,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from lightning_app.artifact.runtime import runtime_version
+from lightning_app.artifact.length_copies import copied_length
+from lightning_app.artifact.runtime import makes_copies, runtime_version
 from lightning_app.cache_key import cache_key
 from lightning_app.errors import InputError
 from lightning_app.functional.latency_model import LatencyModel, Sizes, fitted_latency, mixed
@@ -154,9 +155,25 @@ class LatencyTable:
         Raises:
             InputError: If one is longer than what was measured.
         """
-        if isinstance(length, int):
-            return self._mean(self._steady, [length])
-        return self._mean(self._changing, length)
+        lengths = [length] if isinstance(length, int) else length
+        longest = self.grid.lengths[-1]
+        if not lengths or min(lengths) < 1 or max(lengths) > longest:
+            raise InputError(
+                f"Expected one or more lengths in [1, {longest}], which the latency was measured"
+                f" for, got {sorted(set(lengths))[-3:]}; measure it with `longest` of at least the"
+                " longest."
+            )
+        models: list[LatencyModel] = []
+        weights: list[float] = []
+        for one, count in Counter(lengths).items():
+            if isinstance(length, int):
+                times, computed = self._steady, one
+            else:
+                times, computed = self._among_others(one)
+            for measured_length, share in _neighbours(self.grid.lengths, computed):
+                models.append(times[measured_length])
+                weights.append(share * count / len(lengths))
+        return mixed(models, weights)
 
     def predict(self, shapes: Sequence[LayerShape], length: int | Sequence[int]) -> float:
         """Milliseconds of one call.
@@ -172,19 +189,12 @@ class LatencyTable:
         """Heads and FFN width of the layers that were measured, the largest first."""
         return [(h, w) for h in reversed(self.grid.heads) for w in reversed(self.grid.widths)]
 
-    def _mean(self, models: Mapping[int, LatencyModel], lengths: Sequence[int]) -> LatencyModel:
-        longest = self.grid.lengths[-1]
-        if not lengths or min(lengths) < 1 or max(lengths) > longest:
-            raise InputError(
-                f"Expected one or more lengths in [1, {longest}], which the latency was measured"
-                f" for, got {sorted(set(lengths))[-3:]}; measure it with `longest` of at least the"
-                " longest."
-            )
-        weights = dict.fromkeys(self.grid.lengths, 0.0)
-        for length, count in Counter(lengths).items():
-            for measured_length, share in _neighbours(self.grid.lengths, length):
-                weights[measured_length] += share * count / len(lengths)
-        return mixed([models[n] for n in weights], list(weights.values()))
+    def _among_others(self, length: int) -> tuple[dict[int, LatencyModel], int]:
+        """The times of a call after one of another length, and the length it is computed at."""
+        copied = None
+        if self.facts.get("batch_size") == 1 and makes_copies(self.facts["format"]):
+            copied = copied_length(length, self.grid.lengths[-1])
+        return (self._changing, length) if copied is None else (self._steady, copied)
 
 
 def _neighbours(grid: Sequence[int], length: int) -> list[tuple[int, float]]:

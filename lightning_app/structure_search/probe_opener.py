@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lightning_app.artifact.runtime import float32_format
+from lightning_app.artifact.runtime import RuntimeOptions, float32_format
 from lightning_app.artifact.text_model import Network
 from lightning_app.artifact.weights_network import WeightsNetwork
 from lightning_app.commands.artifact_writers import write_network
@@ -27,7 +27,8 @@ class ProbeOpener:
 
     def __init__(self, family: ProbeFamily, threads: int, longest: int) -> None:
         self._family = family
-        self._threads = threads
+        # A copy of each network for each length would take gigabytes and minutes.
+        self._options = RuntimeOptions(threads, max_copies=0)
         self._longest = longest
         self._templates: dict[int, ONNXTemplate] = {}
 
@@ -36,11 +37,11 @@ class ProbeOpener:
         shapes = [LayerShape(tuple(range(heads)), width) for heads, width in layers]
         kind = float32_format(self._family.format)
         if kind == "hf":
-            return WeightsNetwork(self._family.build(shapes), self._threads)
+            return WeightsNetwork(self._family.build(shapes), self._options.threads)
         with TemporaryDirectory() as folder:
             manifest = self._written(kind, shapes, Path(folder))
             opener: Any = import_module(f"lightning_app.artifact.{_OPENERS[kind]}")
-            network: Network = opener.open_network(Path(folder), manifest, self._threads)
+            network: Network = opener.open_network(Path(folder), manifest, self._options)
         return network
 
     def _written(self, kind: str, shapes: Sequence[LayerShape], folder: Path) -> Any:
