@@ -65,7 +65,9 @@ def measured_with_table(
     )
     times = measured(assignment, show_progress=True)
     steady, changing = (times[how][: len(known)] for how in ("steady", "changing"))
-    table = LatencyTable.of_times(grid, known, steady, changing, {})
+    table = LatencyTable.of_times(
+        grid, known, steady, changing, {"format": runtime, "batch_size": 1}
+    )
     return table, others, {how: times[how][len(known) :] for how in ("steady", "changing")}
 
 

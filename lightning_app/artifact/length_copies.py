@@ -16,8 +16,6 @@ STEP = 16
 LONGEST = 128
 """Of longer rows the time that a copy saves is a small part."""
 
-_CALLS_BEFORE = 16
-
 
 def copied_length(length: int, longest: int) -> int | None:
     """The length of the copy that computes a single row; None where the model itself does.
@@ -39,7 +37,7 @@ class LengthCopies:
         compiled_for: A request of a copy for single rows of a length.
         padding: Of rows that are shorter than their copy.
         longest: Input of the model, in tokens.
-        options: How many copies there may be.
+        options: How many copies there may be, and when they are made.
     """
 
     def __init__(
@@ -52,6 +50,7 @@ class LengthCopies:
         self._compiled_for = compiled_for
         self._padding = padding
         self._longest = longest
+        self._calls_before = options.calls_before_copy
         # Padding on the left would move the tokens to other positions.
         self._max_copies = options.max_copies if padding.side == "right" else 0
         self._calls: Counter[int] = Counter()
@@ -69,7 +68,7 @@ class LengthCopies:
 
     def _compile(self, length: int) -> bool:
         self._calls[length] += 1
-        if len(self._requests) >= self._max_copies or self._calls[length] <= _CALLS_BEFORE:
+        if len(self._requests) >= self._max_copies or self._calls[length] <= self._calls_before:
             return False
         self._requests[length] = self._compiled_for(length)
         return True

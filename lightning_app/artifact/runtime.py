@@ -9,6 +9,7 @@ INT8 = "-int8"
 """At the end of the names of formats that compute in 8-bit integers."""
 
 MAX_COPIES = 8
+CALLS_BEFORE_COPY = 16
 
 _RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -20,6 +21,7 @@ class RuntimeOptions:
     Args:
         threads: To compute with; None leaves the choice to the runtime.
         max_copies: Of an OpenVINO model, see `lightning_app.load`; other runtimes make none.
+        calls_before_copy: Of a length, before its copy is compiled.
 
     Raises:
         InputError: If one is out of its range.
@@ -27,6 +29,7 @@ class RuntimeOptions:
 
     threads: int | None = None
     max_copies: int = MAX_COPIES
+    calls_before_copy: int = CALLS_BEFORE_COPY
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lightning_app.answer import answer_from_shares
+from lightning_app.artifact.length_copies import copied_length
 from lightning_app.artifact.manifest import Manifest, Sample
+from lightning_app.artifact.runtime import CALLS_BEFORE_COPY
 from lightning_app.artifact.text_encoder import Batch, TextEncoder
 from lightning_app.errors import InputError
 from lightning_app.task import Task
@@ -98,6 +100,19 @@ class TextModel:
         expected = np.array([sample.logits for sample in samples])
         found = self.logits(*columns_of(samples), batch_size=batch_size)
         return relative_difference(found, expected)
+
+    def warm_up(self, lengths: Sequence[int]) -> None:
+        """Ask for single rows of these lengths, until the runtime has prepared what it prepares.
+
+        Args:
+            lengths: In tokens, within the manifest's ``max_seq_length``.
+        """
+        longest = self.manifest.max_seq_length
+        copied = (copied_length(length, longest) for length in lengths)
+        for length in sorted({length for length in copied if length is not None}):
+            batch = self._encoder.made_up(1, length)
+            for _ in range(CALLS_BEFORE_COPY + 1):
+                self._network(batch)
 
     def _check(self, texts: Any, pairs: Any, batch_size: int) -> None:
         for name, values in (("texts", texts), ("pairs", pairs)):

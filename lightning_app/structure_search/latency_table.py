@@ -25,7 +25,7 @@ from lightning_app.structure_search.waiting import say_if_busy
 from lightning_app.teacher_cache import default_cache_root
 from modules.architecture import ArchitectureRecord, LayerShape
 
-VERSION = 1
+VERSION = 2
 """Of how and what is measured: raise it when older tables should not be read."""
 
 _SECONDS = 60.0
@@ -74,7 +74,7 @@ class LatencyTable:
         show_progress: bool = False,
         seconds: float = _SECONDS,
     ) -> "LatencyTable":
-        """Read the table from the cache, or measure it: some two minutes for MiniLM.
+        """Read the table from the cache, or measure it: two to three minutes for MiniLM.
 
         Args:
             base: The record of the model before it is made smaller (its ``config`` counts).
@@ -163,14 +163,11 @@ class LatencyTable:
                 f" for, got {sorted(set(lengths))[-3:]}; measure it with `longest` of at least the"
                 " longest."
             )
+        times = self._steady if isinstance(length, int) else self._changing
         models: list[LatencyModel] = []
         weights: list[float] = []
         for one, count in Counter(lengths).items():
-            if isinstance(length, int):
-                times, computed = self._steady, one
-            else:
-                times, computed = self._among_others(one)
-            for measured_length, share in _neighbours(self.grid.lengths, computed):
+            for measured_length, share in _neighbours(self.grid.lengths, self._computed(one)):
                 models.append(times[measured_length])
                 weights.append(share * count / len(lengths))
         return mixed(models, weights)
@@ -189,12 +186,11 @@ class LatencyTable:
         """Heads and FFN width of the layers that were measured, the largest first."""
         return [(h, w) for h in reversed(self.grid.heads) for w in reversed(self.grid.widths)]
 
-    def _among_others(self, length: int) -> tuple[dict[int, LatencyModel], int]:
-        """The times of a call after one of another length, and the length it is computed at."""
-        copied = None
-        if self.facts.get("batch_size") == 1 and makes_copies(self.facts["format"]):
-            copied = copied_length(length, self.grid.lengths[-1])
-        return (self._changing, length) if copied is None else (self._steady, copied)
+    def _computed(self, length: int) -> int:
+        """The length that a call of this length is padded to."""
+        if self.facts.get("batch_size") != 1 or not makes_copies(self.facts["format"]):
+            return length
+        return copied_length(length, self.grid.lengths[-1]) or length
 
 
 def _neighbours(grid: Sequence[int], length: int) -> list[tuple[int, float]]:

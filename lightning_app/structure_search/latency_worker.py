@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lightning_app.artifact.length_copies import copied_length
+from lightning_app.artifact.runtime import makes_copies
 from lightning_app.structure_search.latency_probes import Probe
 
 _MEMORY = 3 * 2**30
@@ -62,12 +64,15 @@ def timed(assignment: Assignment) -> Iterator[dict[str, Any]]:
     family = ProbeFamily(ArchitectureRecord.from_plain(assignment.base), assignment.format)
     opener = ProbeOpener(family, assignment.threads, max(assignment.lengths))
     batches = {n: family.batch(assignment.batch_size, n) for n in assignment.lengths}
-    groups = _groups(assignment.probes, family.bytes_of)
+    num_copies = _num_copies(assignment)
+    groups = _groups(assignment.probes, lambda probe: family.bytes_of(probe, num_copies))
     found: dict[str, Any] = {"steady": [], "changing": [], "waited": 0.0}
     for number, group in enumerate(groups):
         networks = []
         for probe in group:
             networks.append(opener.open(probe))
+            for batch in batches.values():
+                networks[-1](batch)  # compiles copies
             yield _progress("building", number, 0.5 * len(networks) / len(group), groups)
         timer = ProbeTimer(networks, batches)
         for share in timer.rounds(assignment.seconds * len(group) / len(assignment.probes)):
@@ -76,6 +81,14 @@ def timed(assignment: Assignment) -> Iterator[dict[str, Any]]:
         found["changing"] += timer.changing
         found["waited"] = max(found["waited"], timer.waited)
     yield found
+
+
+def _num_copies(assignment: Assignment) -> int:
+    """Of a network, each for single rows of a length."""
+    if assignment.batch_size > 1 or not makes_copies(assignment.format):
+        return 0
+    longest = max(assignment.lengths)
+    return len({copied_length(length, longest) for length in assignment.lengths} - {None})
 
 
 def _progress(at: str, group: int, share: float, groups: Sequence[Any]) -> dict[str, Any]:

@@ -83,14 +83,19 @@ class ProbeFamily:
         """Words of the networks."""
         return min(int(self.base.config["vocab_size"]), MAX_VOCABULARY)
 
-    def bytes_of(self, layers: Sequence[Sizes]) -> int:
-        """Memory that an opened network takes, about: runtimes keep weights twice."""
+    def bytes_of(self, layers: Sequence[Sizes], num_copies: int = 0) -> int:
+        """Memory that an opened network takes, about: runtimes keep weights twice.
+
+        Args:
+            layers: Heads and FFN width of each.
+            num_copies: Of it for fixed lengths.
+        """
         shapes = [LayerShape(tuple(range(heads)), width) for heads, width in layers]
         head_size = self.hidden_size // self.num_heads
         weights = encoder_parameters(shapes, self.hidden_size, head_size) * (
             1 if self.is_int8 else 4
         )
-        return 2 * (weights + 4 * self.vocabulary * self.hidden_size)
+        return (2 + num_copies) * (weights + 4 * self.vocabulary * self.hidden_size)
 
     def batch(self, batch_size: int, length: int) -> Batch:
         """Rows of tokens drawn at random, without padding."""

@@ -27,8 +27,7 @@ class ProbeOpener:
 
     def __init__(self, family: ProbeFamily, threads: int, longest: int) -> None:
         self._family = family
-        # A copy of each network for each length would take gigabytes and minutes.
-        self._options = RuntimeOptions(threads, max_copies=0)
+        self._options = RuntimeOptions(threads, calls_before_copy=0)
         self._longest = longest
         self._templates: dict[int, ONNXTemplate] = {}
 
