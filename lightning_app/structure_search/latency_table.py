@@ -163,12 +163,13 @@ class LatencyTable:
                 f" for, got {sorted(set(lengths))[-3:]}; measure it with `longest` of at least the"
                 " longest."
             )
-        times = self._steady if isinstance(length, int) else self._changing
         models: list[LatencyModel] = []
         weights: list[float] = []
         for one, count in Counter(lengths).items():
-            for measured_length, share in _neighbours(self.grid.lengths, self._computed(one)):
-                models.append(times[measured_length])
+            copied = self._copied(one)
+            is_steady = isinstance(length, int) or copied is not None
+            for measured_length, share in _neighbours(self.grid.lengths, copied or one):
+                models.append((self._steady if is_steady else self._changing)[measured_length])
                 weights.append(share * count / len(lengths))
         return mixed(models, weights)
 
@@ -186,11 +187,11 @@ class LatencyTable:
         """Heads and FFN width of the layers that were measured, the largest first."""
         return [(h, w) for h in reversed(self.grid.heads) for w in reversed(self.grid.widths)]
 
-    def _computed(self, length: int) -> int:
-        """The length that a call of this length is padded to."""
+    def _copied(self, length: int) -> int | None:
+        """The length of the copy that computes a call; each is called with that length alone."""
         if self.facts.get("batch_size") != 1 or not makes_copies(self.facts["format"]):
-            return length
-        return copied_length(length, self.grid.lengths[-1]) or length
+            return None
+        return copied_length(length, self.grid.lengths[-1])
 
 
 def _neighbours(grid: Sequence[int], length: int) -> list[tuple[int, float]]:
