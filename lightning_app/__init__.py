@@ -23,7 +23,7 @@ def load(
         max_copies: Of an OpenVINO model, in [0, 8]. When single rows of one length, up to a
             multiple of 16 and to 128 tokens, have been asked for 16 times, a copy of the model is
             compiled for that length (a third of a second), which is faster. Each takes about 1.4
-            times the file's size in memory.
+            times the file's size in memory; of large files there are fewer, within 512 MB.
 
     Returns:
         ``model(["text"], ["pair"])`` answers ``[{"label", "score", "scores"}]``.

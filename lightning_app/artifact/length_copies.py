@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lightning_app.artifact.manifest import Padding
-from lightning_app.artifact.runtime import RuntimeOptions
+from lightning_app.artifact.runtime import CALLS_BEFORE_COPY
 from lightning_app.artifact.text_encoder import Batch
 
 STEP = 16
@@ -37,7 +37,8 @@ class LengthCopies:
         compiled_for: A request of a copy for single rows of a length.
         padding: Of rows that are shorter than their copy.
         longest: Input of the model, in tokens.
-        options: How many copies there may be, and when they are made.
+        max_copies: There are no more.
+        calls_before: Of a length, before its copy is compiled.
     """
 
     def __init__(
@@ -45,14 +46,15 @@ class LengthCopies:
         compiled_for: Callable[[int], Any],
         padding: Padding,
         longest: int,
-        options: RuntimeOptions,
+        max_copies: int,
+        calls_before: int = CALLS_BEFORE_COPY,
     ) -> None:
         self._compiled_for = compiled_for
         self._padding = padding
         self._longest = longest
-        self._calls_before = options.calls_before_copy
+        self._calls_before = calls_before
         # Padding on the left would move the tokens to other positions.
-        self._max_copies = options.max_copies if padding.side == "right" else 0
+        self._max_copies = max_copies if padding.side == "right" else 0
         self._calls: Counter[int] = Counter()
         self._requests: dict[int, Any] = {}
 

@@ -36,6 +36,9 @@ class OpenVINONetwork:
 _GROUP_SIZE = 32
 """OpenVINO's own default."""
 
+_MAX_BYTES_OF_COPIES = 512 * 2**20
+"""By the size of the file. Of large models copies would save little, and take gigabytes."""
+
 
 def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OpenVINONetwork:
     """Read and compile; the files name no library of operators, and none is added."""
@@ -60,7 +63,11 @@ def open_network(folder: Path, manifest: Manifest, options: RuntimeOptions) -> O
             f" {' '.join(str(error).split())[:200]}."
         ) from error
     copies = LengthCopies(
-        _copier(core, model, properties), manifest.padding, manifest.max_seq_length, options
+        _copier(core, model, properties),
+        manifest.padding,
+        manifest.max_seq_length,
+        min(options.max_copies, _MAX_BYTES_OF_COPIES // file.with_suffix(".bin").stat().st_size),
+        options.calls_before_copy,
     )
     return OpenVINONetwork(compiled, copies)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import lightning_app
+from lightning_app.artifact import openvino_network
 from lightning_app.artifact.length_copies import LengthCopies, copied_length
 from lightning_app.artifact.manifest import Padding
-from lightning_app.artifact.runtime import RuntimeOptions
 from lightning_app.commands.export import Export
 from lightning_app.errors import InputError
 from tests.lightning_app.artifact.tiny_checkpoint import built, needs, saved, task
@@ -36,7 +36,7 @@ def copies(
         compiled.append(length)
         return f"for {length}"
 
-    return LengthCopies(compiled_for, padding, longest, RuntimeOptions(max_copies=max_copies))
+    return LengthCopies(compiled_for, padding, longest, max_copies)
 
 
 def ask(found: LengthCopies, rows: int, length: int, calls: int = CALLS_BEFORE) -> None:
@@ -85,6 +85,21 @@ def test_there_are_no_more_copies_than_allowed() -> None:
     ask(found, 1, 40, calls=40)
     ask(copies(compiled, max_copies=0), 1, 20, calls=40)
     assert compiled == [32]
+
+
+def test_of_a_large_file_there_are_few(
+    tiny_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("openvino")
+    checkpoint = saved(built(tiny_model, task("no", "yes", columns=1)), tmp_path / "x.ckpt")
+    out = tmp_path / "out"
+    Export(str(checkpoint), str(out), "openvino", measure=False).run()
+    size = (out / "model.bin").stat().st_size
+    monkeypatch.setattr(openvino_network, "_MAX_BYTES_OF_COPIES", 2 * size + 1)
+    opened = lightning_app.load(out, threads=1)
+    opened.warm_up([8, 24, 40])
+    network: Any = opened.network
+    assert list(network._copies._requests) == [16, 32]
 
 
 @pytest.mark.parametrize("max_copies", [-1, 9])
