@@ -1,6 +1,5 @@
 """What the data modules of GLUE and of a user's own files have in common."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.augmentation import Augmentation, augment_rows
 from datamodules.batch_loader import BatchLoader
-from datamodules.batch_sampler import EvalBatchSampler, TrainBatchSampler
 from datamodules.collator import PaddingCollator
+from datamodules.loader_factory import LoaderFactory
 from datamodules.row_checks import check_columns, check_not_empty, check_text
 from datamodules.row_files import has_reader, read_rows
 from datamodules.splits import Rows, fold_rows, rows_where, stratified_part
@@ -167,11 +166,19 @@ class TextDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> "BatchLoader | StreamingLoader":
         """Shuffled batches; the order depends on ``data_seed`` and the epoch."""
-        self._train_loader = self._streaming_loader() if self.streaming else self._grouped_loader()
+        self._train_loader = self._new_train_loader()
         if self._resume_at is not None:
             self._train_loader.load_state_dict(self._resume_at)
             self._resume_at = None
         return self._train_loader
+
+    def _new_train_loader(self) -> "BatchLoader | StreamingLoader":
+        loaders = self._loaders()
+        if self.streaming:
+            stream = self._tokenize("train", streaming=True)
+            return loaders.stream(stream, self.train_batch_size, self.data_seed)
+        rows = self.every_training_row()
+        return loaders.train(rows, self.train_batch_size, self.group_by_length, self.data_seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, and position in it."""
@@ -187,7 +194,7 @@ class TextDataModule(LightningDataModule, ABC):
 
     def val_dataloader(self) -> list[BatchLoader]:
         """One loader a validation split."""
-        return [self._eval_loader(rows) for rows in self._validation_rows()]
+        return self._evaluated(self._validation_rows())
 
     def validation_part(self, num_rows: int, seed: int = 0) -> list[BatchLoader]:
         """As `val_dataloader`, of at most so many rows a split.
@@ -196,16 +203,16 @@ class TextDataModule(LightningDataModule, ABC):
             num_rows: A random choice without replacement, the same in every call.
             seed: Of the choice.
         """
-        parts = [_random_part(rows, num_rows, seed) for rows in self._validation_rows()]
-        return [self._eval_loader(part) for part in parts]
+        rows = self._validation_rows()
+        return self._evaluated([_random_part(part, num_rows, seed) for part in rows])
 
     def test_dataloader(self) -> list[BatchLoader]:
         """One loader a labelled test split."""
-        return [self._eval_loader(self._tokenized[split]) for split in self.test_splits]
+        return self._evaluated([self._tokenized[split] for split in self.test_splits])
 
     def predict_dataloader(self) -> list[BatchLoader]:
         """One loader a split that is predicted."""
-        return [self._eval_loader(self._tokenized[split]) for split in self.predict_splits]
+        return self._evaluated([self._tokenized[split] for split in self.predict_splits])
 
     def calibration_loader(
         self, num_rows: int, batch_size: int, seed: int = 0, skip: int = 0
@@ -223,7 +230,7 @@ class TextDataModule(LightningDataModule, ABC):
         """
         self._check_not_streaming("calibration on training rows")
         chosen = _random_part(self._train_rows(), num_rows, seed, skip)
-        return self._loader(chosen, EvalBatchSampler(chosen.lengths, batch_size))
+        return self._loaders().on_every_process(chosen, batch_size)
 
     def every_training_row(self) -> TokenizedRows:
         """The rows of an epoch of `train_dataloader`, labelled or not; from `setup` on.
@@ -236,8 +243,7 @@ class TextDataModule(LightningDataModule, ABC):
 
     def every_training_row_loader(self, batch_size: int) -> BatchLoader:
         """Each of them once, on every process; those of similar length together."""
-        rows = self.every_training_row()
-        return self._loader(rows, EvalBatchSampler(rows.lengths, batch_size))
+        return self._loaders().on_every_process(self.every_training_row(), batch_size)
 
     def split_names(self, stage: str) -> tuple[str, ...]:
         """Name of each loader's split, in the order of the loaders."""
@@ -395,32 +401,6 @@ class TextDataModule(LightningDataModule, ABC):
     def _module(self) -> LightningModule | None:
         return None if self.trainer is None else self.trainer.lightning_module
 
-    def _streaming_loader(self) -> StreamingLoader:
-        rank, world_size = self._place()
-        return StreamingLoader(
-            self._tokenize("train", streaming=True),
-            self._collator(),
-            batch_size=self.train_batch_size,
-            seed=self.data_seed,
-            rank=rank,
-            world_size=world_size,
-        )
-
-    def _grouped_loader(self) -> BatchLoader:
-        rank, world_size = self._place()
-        rows = self.every_training_row()
-        sampler = TrainBatchSampler(
-            rows.lengths,
-            self.train_batch_size,
-            group_by_length=self.group_by_length,
-            seed=self.data_seed,
-            rank=rank,
-            world_size=world_size,
-            labelled=rows.labelled,
-            full_batches=self.full_batches,
-        )
-        return self._loader(rows, sampler)
-
     def _train_rows(self) -> TokenizedRows:
         """The labelled rows that are trained on."""
         rows, chosen = self._tokenized["train"], self._labelled_rows()
@@ -474,26 +454,19 @@ class TextDataModule(LightningDataModule, ABC):
             return np.unique(labels.astype(np.int8), axis=0, return_inverse=True)[1]
         return labels
 
-    def _eval_loader(self, rows: TokenizedRows) -> BatchLoader:
+    def _evaluated(self, parts: Sequence[TokenizedRows]) -> list[BatchLoader]:
+        loaders = self._loaders()
+        return [loaders.evaluation(rows, self.eval_batch_size) for rows in parts]
+
+    def _loaders(self) -> LoaderFactory:
         rank, world_size = self._place()
-        sampler = EvalBatchSampler(
-            rows.lengths,
-            self.eval_batch_size,
+        return LoaderFactory(
+            self._collator(),
+            self.full_batches,
+            self.num_workers,
+            on_gpu=self._device().type == "cuda",
             rank=rank,
             world_size=world_size,
-            full_batches=self.full_batches,
-        )
-        return self._loader(rows, sampler)
-
-    def _loader(
-        self, rows: TokenizedRows, sampler: TrainBatchSampler | EvalBatchSampler
-    ) -> BatchLoader:
-        return BatchLoader(
-            rows,
-            sampler,
-            self._collator(),
-            num_workers=self._worker_count(),
-            pin_memory=self._on_gpu(),
         )
 
     def _collator(self) -> PaddingCollator:
@@ -508,17 +481,10 @@ class TextDataModule(LightningDataModule, ABC):
         )
 
     def _place(self) -> tuple[int, int]:
+        """Rank, and number of processes."""
         if self.trainer is None:
             return 0, 1
         return self.trainer.global_rank, self.trainer.world_size
-
-    def _worker_count(self) -> int:
-        if self.num_workers is not None:
-            return self.num_workers
-        return min(4, (os.cpu_count() or 1) - 1) if self._on_gpu() else 0
-
-    def _on_gpu(self) -> bool:
-        return self._device().type == "cuda"
 
     def _device(self) -> torch.device:
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
