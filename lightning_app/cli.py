@@ -44,7 +44,7 @@ from lightning_app.commands.sensitivity_files import prepare_folder, write_files
 from lightning_app.commands.sensitivity_text import next_commands, summary
 from lightning_app.commands.shrink import FILE as SHRUNK
 from lightning_app.commands.shrink import Shrink
-from lightning_app.commands.shrink_text import fit_command, shrink_summary
+from lightning_app.commands.shrink_text import next_command, shrink_summary
 from lightning_app.commands.timeline_text import timeline_picture, timeline_text
 from lightning_app.commands.whole_file import write_whole
 from lightning_app.errors import InputError
@@ -303,9 +303,9 @@ class GlintCLI(LightningCLI):
         plain = {"checkpoint": str(checkpoint), **result.as_plain()}
         write_whole(table, (json.dumps(plain, indent=1) + "\n").encode())
         config = (self._get(self.config, "config") or ["CONFIG"])[0]
+        following = next_command(result, options.runtime, str(config), target, checkpoint)
         sys.stdout.write(
-            f"\n{shrink_summary(result)}\nwritten: {target}, {table}\n"
-            f"next: {fit_command(str(config), target, checkpoint)}\n"
+            f"\n{shrink_summary(result)}\nwritten: {target}, {table}\nnext: {following}\n"
         )
 
     def _needed_checkpoint(self, command: str) -> Path:

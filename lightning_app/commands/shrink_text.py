@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lightning_app.artifact.formats import format_named
 from lightning_app.commands.shrink import ShrinkResult
 
 
@@ -23,9 +24,23 @@ def shrink_summary(result: ShrinkResult) -> str:
     return "\n".join(lines)
 
 
-def fit_command(config: str, target: Path, teacher: Path) -> str:
-    """What to do next."""
-    return (
-        f"glint fit --config {config} --config configs/callbacks/distillation.yaml"
-        f" --trainer.callbacks.teacher {teacher} --model.model_name_or_path {target}"
-    )
+def next_command(
+    result: ShrinkResult, runtime: str, config: str, target: Path, checkpoint: Path
+) -> str:
+    """What to do next: train what is left, or ship the model, where nothing was taken out.
+
+    Args:
+        result: Of the command.
+        runtime: A format of `glint export`.
+        config: Of the checkpoint's fit.
+        target: What was written.
+        checkpoint: What was shrunk.
+    """
+    if result.choice.parameters < result.parameters_before:
+        return (
+            f"glint fit --config {config} --config configs/callbacks/distillation.yaml"
+            f" --trainer.callbacks.teacher {checkpoint} --model.model_name_or_path {target}"
+        )
+    if format_named(runtime).is_int8:
+        return f"glint quantize --config {config} --ckpt_path {checkpoint}"
+    return f"glint export --ckpt_path {checkpoint} --format {runtime} --output DIR"

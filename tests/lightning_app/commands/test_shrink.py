@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 from lightning_app.artifact.formats import FORMATS
 from lightning_app.commands.export import Export
 from lightning_app.commands.shrink import _GRAPH_BYTES_OF_LAYER, Shrink
+from lightning_app.commands.shrink_text import next_command
 from lightning_app.errors import InputError
 from modules import TextClassifier
 from tests.lightning_app.artifact.tiny_checkpoint import FLOAT_FORMATS, built, needs, saved, task
@@ -39,6 +40,29 @@ def test_a_folder_is_within_its_megabytes(
     small = saved(model, tmp_path / "small.ckpt")
     after = Export(str(small), str(tmp_path / "small"), format).run().size
     assert 0.75 * wanted < after <= wanted
+
+
+@pytest.mark.parametrize(
+    ("runtime", "following"),
+    [
+        ("openvino-int8", "glint quantize --config c.yaml --ckpt_path best.ckpt"),
+        ("onnx", "glint export --ckpt_path best.ckpt --format onnx --output DIR"),
+    ],
+)
+def test_a_model_within_the_budget_stays_whole_and_needs_no_training(
+    runtime: str, following: str, tiny_model: str, reviews: Path
+) -> None:
+    model = built(tiny_model, task("no", "yes", columns=1))
+    data = reviews_data(reviews, tokenizer=tiny_model)
+    shrink = Shrink(parameters=10**9, runtime=runtime)
+    paths = (Path("shrunk.ckpt"), Path("best.ckpt"))
+    whole = shrink.shrink(model, data)
+    assert whole.choice.parameters == whole.parameters_before
+    assert next_command(whole, runtime, "c.yaml", *paths) == following
+    half = Shrink(parameters=whole.parameters_before - 1000, runtime=runtime, recovery_steps=0)
+    small = half.shrink(model, data)
+    assert small.choice.parameters < small.parameters_before
+    assert next_command(small, runtime, "c.yaml", *paths).startswith("glint fit --config c.yaml")
 
 
 def test_the_graph_of_every_format_is_known() -> None:
