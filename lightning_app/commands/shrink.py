@@ -22,7 +22,7 @@ GOALS = ("speedup", "latency_ms", "size_mb", "parameters")
 OPERATION = "shrink"
 TASK = "task"
 NUM_LENGTHS = 1024
-"""Training rows whose lengths stand for the task's."""
+"""Validation rows whose lengths stand for the task's."""
 _GRAPH_BYTES_OF_LAYER = {
     "hf": 4_000, "torch": 40_000, "onnx": 12_000, "onnx-int8": 20_000, "openvino": 60_000,
     "openvino-int8": 100_000,
@@ -85,7 +85,7 @@ class Shrink:
         parameters: Most that are left, in place of the three.
         runtime: One of the formats of `glint export`.
         batch_size: Rows of the call.
-        length: Tokens of its rows, or `task` for the lengths of training rows.
+        length: Tokens of its rows, or `task` for the lengths of validation rows.
         threads: To compute with; by default the cores that this process may use.
         reference: Checkpoint that `speedup` is relative to; by default the one that is shrunk.
         margin: Share of the time that is kept in hand, as predictions err, in [0, 1).
@@ -210,9 +210,12 @@ class Shrink:
     def _lengths(self, data: TextDataModule) -> int | list[int]:
         if self.length != TASK:
             return int(self.length)
-        loader = data.calibration_loader(NUM_LENGTHS, self.batch_size, self.seed)
-        # Of a batch the longest row counts, as all are padded to it.
-        return [int(batch["input_ids"].shape[1]) for batch in loader]
+        # Training rows need not be as long: those of SST-2 are mostly phrases, half as long.
+        parts = data.validation_part(NUM_LENGTHS, self.seed)
+        lengths = sorted(int(length) for part in parts for length in part.dataset.lengths)
+        # Rows of similar length go together; the longest counts, as all are padded to it.
+        starts = range(0, len(lengths), self.batch_size)
+        return [lengths[start : start + self.batch_size][-1] for start in starts]
 
     def _table(
         self, base: ArchitectureRecord, longest: int, show_progress: bool

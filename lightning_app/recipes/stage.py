@@ -69,7 +69,7 @@ class Target:
         max_drop: Of the score, in its own units: 0.01 is one point.
         runtime: The format that is to be fast; one of those of `glint export`.
         batch_size: Rows of the call that is timed.
-        length: Tokens of its rows, or ``task`` for those that training rows have.
+        length: Tokens of its rows, or ``task`` for those that validation rows have.
         threads: To compute with; by default the cores that this process may use.
     """
 

@@ -65,6 +65,19 @@ def test_a_model_within_the_budget_stays_whole_and_needs_no_training(
     assert next_command(small, runtime, "c.yaml", *paths).startswith("glint fit --config c.yaml")
 
 
+@pytest.mark.parametrize(("batch_size", "lengths"), [(1, [4, 5, 6, 9, 12]), (2, [5, 9, 12])])
+def test_the_tasks_lengths_are_those_of_validation_rows(
+    batch_size: int, lengths: list[int], tiny_model: str, tmp_path: Path
+) -> None:
+    rows = {"train": [1] * 8, "validation": [10, 2, 4, 7, 3]}
+    for split, words in rows.items():
+        lines = [f"{'good ' * n},{'yes' if i % 2 else 'no'}" for i, n in enumerate(words)]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    data = reviews_data(tmp_path, tokenizer=tiny_model)
+    data.setup("fit")
+    assert Shrink(parameters=10**9, batch_size=batch_size)._lengths(data) == lengths
+
+
 def test_the_graph_of_every_format_is_known() -> None:
     assert set(_GRAPH_BYTES_OF_LAYER) == set(FORMATS)
 
