@@ -194,6 +194,7 @@ def table(seeds: list[int]) -> str:
                 gains = f"{found[0]} | {epochs / found[0]:.1f} | {found[1]:.0f}"
                 text.append(f"| {name}, seed {seed} | {gains} | {seconds / found[1]:.1f} |")
             elif rungs:
+                factors.append(0.0)
                 text.append(f"| {name}, seed {seed} | not within its trials | | | |")
         if factors:
             text.append(f"| {name}, median | | {statistics.median(factors):.1f} | | |")
