@@ -167,10 +167,13 @@ class LatencyTable:
         weights: list[float] = []
         for one, count in Counter(lengths).items():
             copied = self._copied(one)
-            is_steady = isinstance(length, int) or copied is not None
+            times = [self._steady] if isinstance(length, int) else [self._changing]
+            if copied is not None and not isinstance(length, int):
+                # Calls of other copies leave a part of its weights in the caches.
+                times = [self._steady, self._changing]
             for measured_length, share in _neighbours(self.grid.lengths, copied or one):
-                models.append((self._steady if is_steady else self._changing)[measured_length])
-                weights.append(share * count / len(lengths))
+                models += [by_length[measured_length] for by_length in times]
+                weights += [share * count / len(lengths) / len(times)] * len(times)
         return mixed(models, weights)
 
     def predict(self, shapes: Sequence[LayerShape], length: int | Sequence[int]) -> float:
@@ -188,7 +191,7 @@ class LatencyTable:
         return [(h, w) for h in reversed(self.grid.heads) for w in reversed(self.grid.widths)]
 
     def _copied(self, length: int) -> int | None:
-        """The length of the copy that computes a call; each is called with that length alone."""
+        """The length of the copy that computes a call."""
         if self.facts.get("batch_size") != 1 or not makes_copies(self.facts["format"]):
             return None
         return copied_length(length, self.grid.lengths[-1])

@@ -30,7 +30,7 @@ def test_one_length_is_not_prepared_anew() -> None:
 def test_single_rows_of_openvino_are_padded() -> None:
     found = table(format="openvino-int8", batch_size=1)
     assert found.at(20).predict(HEADS_AND_WIDTH) == pytest.approx(32)
-    assert found.at([20, 33, 129]).predict(HEADS_AND_WIDTH) == pytest.approx((32 + 48 + 229) / 3)
+    assert found.at([20, 33, 129]).predict(HEADS_AND_WIDTH) == pytest.approx((82 + 98 + 229) / 3)
     rows = table(format="openvino-int8", batch_size=8)
     assert rows.at([20]).predict(HEADS_AND_WIDTH) == pytest.approx(120)
 
