@@ -167,9 +167,11 @@ class LatencyTable:
         weights: list[float] = []
         for one, count in Counter(lengths).items():
             copied = self._copied(one)
-            times = [self._steady] if isinstance(length, int) else [self._changing]
-            if copied is not None and not isinstance(length, int):
-                # Calls of other copies leave a part of its weights in the caches.
+            if isinstance(length, int):
+                times = [self._steady]
+            elif copied is None:
+                times = [self._changing]
+            else:  # calls of other copies leave a part of its weights in the caches
                 times = [self._steady, self._changing]
             for measured_length, share in _neighbours(self.grid.lengths, copied or one):
                 models += [by_length[measured_length] for by_length in times]
