@@ -71,7 +71,7 @@ def list_file(folder: Path, name: str) -> None:
     rewrite_manifest(folder, lambda plain: plain["files"].update({name: vars(entry)}))
 
 
-def refused(folder: Path, sentence: str) -> None:
+def assert_refused(folder: Path, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as raised:
         lightning_app.load(folder)
     assert "\n" not in str(raised.value)
@@ -97,7 +97,9 @@ def test_one_bit_of_any_file_is_noticed(
         for share in (0.0, 0.5, 0.999):
             folder = Path(shutil.copytree(original, tmp_path / "artifact"))
             change_byte(folder / file, int(share * (folder / file).stat().st_size))
-            refused(folder, rf"Expected '.*{file}' as `glint export` wrote it, .*it was changed")
+            assert_refused(
+                folder, rf"Expected '.*{file}' as `glint export` wrote it, .*it was changed"
+            )
             shutil.rmtree(folder)
 
 
@@ -106,43 +108,47 @@ def test_a_changed_manifest_is_noticed(folder: Path) -> None:
     for old, new in (('"yes"', '"Yes"'), ('"max_seq_length": 128', '"max_seq_length": 127')):
         assert old in text
         (folder / MANIFEST).write_text(text.replace(old, new))
-        refused(folder, r"manifest.json' as `glint export` wrote it, but it was changed or damaged")
+        assert_refused(
+            folder, r"manifest.json' as `glint export` wrote it, but it was changed or damaged"
+        )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"artifact_version": 1}'])
 def test_a_manifest_that_is_none_is_refused(text: str, folder: Path) -> None:
     (folder / MANIFEST).write_text(text)
-    refused(folder, "manifest.json' as `glint export` wrote it")
+    assert_refused(folder, "manifest.json' as `glint export` wrote it")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "README.md"])
 def test_a_missing_file_is_named(name: str, folder: Path) -> None:
     (folder / name).unlink()
-    refused(folder, f"Expected {name} in '.*', which manifest.json lists, but it is missing")
+    assert_refused(folder, f"Expected {name} in '.*', which manifest.json lists, but it is missing")
 
 
 def test_a_manifest_that_lists_too_little_is_refused(folder: Path) -> None:
     rewrite_manifest(folder, lambda plain: plain["files"].pop("tokenizer.json"))
     (folder / "tokenizer.json").unlink()
-    refused(folder, "to list tokenizer.json, which an artifact of format hf needs")
+    assert_refused(folder, "to list tokenizer.json, which an artifact of format hf needs")
 
 
 def test_a_cut_file_is_named_with_its_sizes(folder: Path) -> None:
     file = folder / "model.safetensors"
     size = file.stat().st_size
     os.truncate(file, size - 8)
-    refused(folder, rf"Expected {size:,} bytes in '.*model.safetensors', got {size - 8:,}")
+    assert_refused(folder, rf"Expected {size:,} bytes in '.*model.safetensors', got {size - 8:,}")
 
 
 @pytest.mark.parametrize("version", [ARTIFACT_VERSION + 1, 0, "1", None])
 def test_another_version_is_refused(version: Any, folder: Path) -> None:
     rewrite_manifest(folder, lambda plain: plain.update(artifact_version=version))
-    refused(folder, f"an artifact of version {ARTIFACT_VERSION}, got version {version!r}")
+    assert_refused(folder, f"an artifact of version {ARTIFACT_VERSION}, got version {version!r}")
 
 
 def test_an_unknown_format_is_refused(folder: Path) -> None:
     rewrite_manifest(folder, lambda plain: plain.update(format="pickle"))
-    refused(folder, "a format among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got")
+    assert_refused(
+        folder, "a format among hf, torch, onnx, openvino, onnx-int8, openvino-int8, got"
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,25 +157,27 @@ def test_an_unknown_format_is_refused(folder: Path) -> None:
 def test_a_path_that_leaves_the_folder_is_refused(name: str, folder: Path) -> None:
     entry = {"size": 1, "sha256": "0" * 64}
     rewrite_manifest(folder, lambda plain: plain["files"].update({name: entry}))
-    refused(folder, "which leads out of the folder; it was not opened")
+    assert_refused(folder, "which leads out of the folder; it was not opened")
 
 
 def test_a_link_that_leaves_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "model.safetensors"
     (folder / "model.safetensors").rename(outside)
     (folder / "model.safetensors").symlink_to(outside)
-    refused(folder, "'model.safetensors' in '.*' to be a file, got a link or a folder")
+    assert_refused(folder, "'model.safetensors' in '.*' to be a file, got a link or a folder")
 
 
 def test_a_manifest_that_is_a_link_is_refused(folder: Path, tmp_path: Path) -> None:
     (folder / MANIFEST).rename(tmp_path / MANIFEST)
     (folder / MANIFEST).symlink_to(tmp_path / MANIFEST)
-    refused(folder, "which has no manifest.json")
+    assert_refused(folder, "which has no manifest.json")
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, "a folder written by `glint export`, got '.*', which has no manifest.json")
-    refused(tmp_path / "absent", "which has no manifest.json")
+    assert_refused(
+        tmp_path, "a folder written by `glint export`, got '.*', which has no manifest.json"
+    )
+    assert_refused(tmp_path / "absent", "which has no manifest.json")
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -180,7 +188,9 @@ def test_a_pickle_or_code_beside_the_model_is_refused(
     (folder / name).write_bytes(pickle.dumps(Bomb(tmp_path / "mark")))
     if listed:
         list_file(folder, name)
-    refused(folder, f"got {name!r}, which does not belong" if listed else f"got {name!r} too")
+    assert_refused(
+        folder, f"got {name!r}, which does not belong" if listed else f"got {name!r} too"
+    )
     assert not (tmp_path / "mark").exists()
 
 
@@ -197,14 +207,14 @@ def test_a_pickle_in_place_of_the_model_is_not_run(
         else:
             (folder / name).write_bytes(pickle.dumps(bomb))
         list_file(folder, name)
-    refused(folder, "Expected .*model.*, but: ")
+    assert_refused(folder, "Expected .*model.*, but: ")
     assert not (tmp_path / "mark").exists()
 
 
 def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
     (folder / "tokenizer.json").write_text('{"model": 1}')
     list_file(folder, "tokenizer.json")
-    refused(folder, "Expected a tokenizer in '.*tokenizer.json', but: ")
+    assert_refused(folder, "Expected a tokenizer in '.*tokenizer.json', but: ")
 
 
 def test_a_configuration_that_names_code_is_built_without_it(folder: Path) -> None:
@@ -226,7 +236,7 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     rewrite_manifest(
         folder, lambda plain: plain["architecture"]["config"].update(intermediate_size=50)
     )
-    refused(folder, "in '.*model.safetensors' the weights of the network that the manifest")
+    assert_refused(folder, "in '.*model.safetensors' the weights of the network that the manifest")
 
 
 def test_no_tampering_no_complaint(folder: Path) -> None:
