@@ -59,7 +59,7 @@ def changed_json(content: bytes, member: str, change: Callable[[Any], None]) -> 
     return changed(content, member, rewrite)
 
 
-def refused(content: bytes, reason: str) -> None:
+def assert_refused(content: bytes, reason: str) -> None:
     with pytest.raises(InputError, match=rf"in 'a.pt2', but: {reason}.*; it was not opened"):
         read_program(content, "a.pt2")
 
@@ -93,7 +93,7 @@ def test_a_function_that_is_no_plain_operator_is_refused(target: str, content: b
     def call(plain: Any) -> None:
         nodes(plain)[0]["target"] = target
 
-    refused(changed_json(content, PROGRAM, call), f"it calls '{target}'")
+    assert_refused(changed_json(content, PROGRAM, call), f"it calls '{target}'")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_expression_that_is_no_arithmetic_is_refused(expression: str, content
         next(iter(values.values()))["as_expr"]["expr_str"] = expression
 
     assert "sym_int_values" in json.loads(part_of(content, PROGRAM))["graph_module"]["graph"]
-    refused(changed_json(content, PROGRAM, state), "it has the expression")
+    assert_refused(changed_json(content, PROGRAM, state), "it has the expression")
 
 
 def part_of(content: bytes, member: str) -> bytes:
@@ -116,7 +116,7 @@ def part_of(content: bytes, member: str) -> bytes:
 
 def test_guards_and_metadata_are_refused(content: bytes) -> None:
     guard = "__import__('os').mkdir('mark')"
-    refused(
+    assert_refused(
         changed_json(content, PROGRAM, lambda plain: plain.update(guards_code=[guard])),
         "it has guards_code",
     )
@@ -124,14 +124,14 @@ def test_guards_and_metadata_are_refused(content: bytes) -> None:
     def note(plain: Any) -> None:
         nodes(plain)[0]["metadata"] = {"torch_fn": "a;b"}
 
-    refused(changed_json(content, PROGRAM, note), "it has metadata")
+    assert_refused(changed_json(content, PROGRAM, note), "it has metadata")
 
 
 def test_a_name_that_is_code_is_refused(content: bytes) -> None:
     def rename(plain: Any) -> None:
         nodes(plain)[0]["inputs"][0]["name"] = "self)\nimport os"
 
-    refused(changed_json(content, PROGRAM, rename), "it has the text")
+    assert_refused(changed_json(content, PROGRAM, rename), "it has the text")
 
 
 def test_arguments_of_other_types_are_refused(content: bytes) -> None:
@@ -139,7 +139,7 @@ def test_arguments_of_other_types_are_refused(content: bytes) -> None:
         spec = json.dumps([1, {"type": "os.Evil", "context": "null", "children_spec": []}])
         plain["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = spec
 
-    refused(changed_json(content, PROGRAM, nest), "it has arguments of type 'os.Evil'")
+    assert_refused(changed_json(content, PROGRAM, nest), "it has arguments of type 'os.Evil'")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_arguments_of_other_types_are_refused(content: bytes) -> None:
 )
 def test_a_pickle_in_the_archive_is_not_run(member: str, content: bytes, tmp_path: Path) -> None:
     bomb = pickle.dumps(Bomb(tmp_path / "mark"))
-    refused(changed(content, member, lambda part: bomb), "it has ")
+    assert_refused(changed(content, member, lambda part: bomb), "it has ")
     assert not (tmp_path / "mark").exists()
 
 
@@ -161,7 +161,7 @@ def test_pickled_weights_are_not_run(content: bytes, tmp_path: Path) -> None:
             entry["use_pickle"] = True
 
     bomb = changed(content, "data/weights/weight_0", lambda part: buffer.getvalue())
-    refused(changed_json(bomb, WEIGHTS, say_pickled), "it has pickled tensors")
+    assert_refused(changed_json(bomb, WEIGHTS, say_pickled), "it has pickled tensors")
     assert not (tmp_path / "mark").exists()
 
 
@@ -171,7 +171,7 @@ def test_the_archive_of_an_older_torch_is_refused(content: bytes, tmp_path: Path
         archive.writestr("version", "1.0")
         archive.writestr("serialized_exported_program.json", "{}")
         archive.writestr("serialized_example_inputs.pt", pickle.dumps(Bomb(tmp_path / "mark")))
-    refused(target.getvalue(), "")
+    assert_refused(target.getvalue(), "")
     assert not (tmp_path / "mark").exists()
 
 
